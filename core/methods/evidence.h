@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace kvloupe {
+
+/// What a scorer wants to see of each layer. Needs of several methods are merged, computed once and shared.
+struct EvidenceNeeds {
+    std::int64_t lastRows = 0; ///< attention of the last n prompt queries
+    bool columnSums = false; ///< attention every key received from all prompt queries
+    bool keyNorms = false;
+    bool valueNorms = false;
+    bool outputValueNorms = false; ///< 1-norm of W_o,h v
+    bool queries = false; ///< post-RoPE vectors
+    bool keys = false;
+    bool values = false;
+    bool queryStatistics = false; ///< mean and covariance of pre-RoPE queries
+
+    void merge(const EvidenceNeeds& other);
+    /// True if evidence gathered for `*this` serves `other` too.
+    bool covers(const EvidenceNeeds& other) const;
+    bool operator==(const EvidenceNeeds&) const = default;
+};
+
+/// Evidence of one layer at the moment of the decision: views over float32 arrays that somebody else owns (a recording's
+/// EvidenceBuilder, the live cache, a table in a test). Arrays that were not asked for are empty. T = tokens.
+struct LayerEvidence {
+    int layer = 0;
+    int numLayers = 1;
+    int queryHeads = 0;
+    int kvHeads = 0; ///< query head h belongs to KV head h / (queryHeads / kvHeads)
+    int headDim = 0;
+    std::int64_t tokens = 0;
+    double softmaxScale = 0.0;
+
+    std::int64_t lastRowCount = 0; ///< min(needs.lastRows, T)
+    std::span<const float> lastRows; ///< [queryHeads, lastRowCount, T], the newest query last
+    std::span<const float> columnSums; ///< [queryHeads, T]
+    std::span<const float> keyNorms; ///< [kvHeads, T]
+    std::span<const float> valueNorms; ///< [kvHeads, T]
+    std::span<const float> outputValueNorms; ///< [queryHeads, T]
+    std::span<const float> queries; ///< [queryHeads, T, headDim]
+    std::span<const float> keys; ///< [kvHeads, T, headDim]
+    std::span<const float> values; ///< [kvHeads, T, headDim]
+    std::span<const float> queryMeans; ///< [queryHeads, headDim]
+    std::span<const float> queryCovariances; ///< [queryHeads, headDim, headDim]
+
+    int groupSize() const { return queryHeads / kvHeads; }
+    /// Attention of query head `head` in the row `row` of lastRows, [T].
+    std::span<const float> lastRow(int head, std::int64_t row) const
+    {
+        return lastRows.subspan(static_cast<std::size_t>((head * lastRowCount + row) * tokens), static_cast<std::size_t>(tokens));
+    }
+    std::span<const float> columnSum(int head) const
+    {
+        return columnSums.subspan(static_cast<std::size_t>(head * tokens), static_cast<std::size_t>(tokens));
+    }
+};
+
+} // namespace kvloupe

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#pragma once
+
+#include "core/methods/evidence.h"
+#include "core/methods/keep_set.h"
+#include "core/prompt/prompt_layout.h"
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace kvloupe {
+
+/// How the query heads that share a KV head are brought to one score.
+enum class GroupReduction { Mean, Max, Sum };
+
+/// Scores of one layer, row-major [sets, T], higher is kept first. `sets` = 1 (layer), KV heads or query heads.
+struct Scores {
+    Granularity granularity = Granularity::KvHead;
+    int sets = 0;
+    std::int64_t tokens = 0;
+    std::vector<float> values;
+
+    std::span<const float> set(int index) const
+    {
+        return std::span(values).subspan(static_cast<std::size_t>(index * tokens), static_cast<std::size_t>(tokens));
+    }
+    std::span<float> set(int index)
+    {
+        return std::span(values).subspan(static_cast<std::size_t>(index * tokens), static_cast<std::size_t>(tokens));
+    }
+};
+
+/// From evidence to scores. Immutable after construction, so that one object serves all layers and threads at once.
+class Scorer {
+public:
+    virtual ~Scorer() = default;
+    virtual EvidenceNeeds needs(const PromptLayout& layout) const = 0;
+    virtual Scores score(const LayerEvidence& evidence, const PromptLayout& layout) const = 0;
+};
+
+} // namespace kvloupe
