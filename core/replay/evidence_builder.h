@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/methods/evidence.h"
+#include "core/prompt/prompt_layout.h"
 #include "core/recording/recording.h"
 
 #include <map>

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#pragma once
+
+#include "core/prompt/prompt_layout.h"
+#include "core/recording/recording_types.h"
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace kvloupe {
+
+/// One sample as the views see it: everything but arrays. Immutable and shared; read once on the I/O thread.
+struct SampleModel {
+    int sample = 0;
+    ModelInfo model;
+    SampleInfo info;
+    SampleText text;
+    PromptLayout layout;
+    std::vector<LayerInfo> layers; ///< recorded layers, ascending
+
+    const LayerInfo* findLayer(int layer) const;
+};
+
+using SampleModelPtr = std::shared_ptr<const SampleModel>;
+
+} // namespace kvloupe
