@@ -58,6 +58,14 @@ struct AttentionShape {
     std::int64_t window = 0; ///< 0 = global
 };
 
+/// What one query's attention is like. The softmax pass gives all four for a few instructions per cell.
+struct RowStatistics {
+    float logSumExp = 0.0F; ///< of the scaled logits
+    float entropy = 0.0F; ///< nats
+    float sinkMass = 0.0F; ///< probability on the first 4 keys
+    float maximum = 0.0F; ///< largest probability
+};
+
 /// Turns queries and keys into rows and tiles of the post-softmax map, A[q, k] = exp(scale * Q[q].K[k] - lse[q]), float32.
 ///
 /// The one routine behind the forward pass, the replay and the window. A cell is the same bit pattern however the rows
@@ -65,10 +73,10 @@ struct AttentionShape {
 namespace attention_rows {
 
 /// Softmax rows of queries [rows, headDim] at positions queryBegin, queryBegin + 1, ...: `probabilities` is
-/// [rows, stride] with stride >= queryBegin + rows; columns at and after each query's position + 1 up to the block's
-/// last column (queryBegin + rows) are set to 0, and so are those before the window. `logSumExp`: [rows], of scaled logits.
+/// [rows, stride] with stride >= queryBegin + rows rounded up to 16; in each row the columns after the query's own up to
+/// queryBegin + rows (rounded up to 16) are set to 0, and so are those before the window. `statistics`: [rows].
 void softmaxRows(std::span<const float> queries, const PackedKeys& keys, std::int64_t queryBegin, std::int64_t rows,
-    const AttentionShape& shape, std::span<float> probabilities, std::int64_t stride, std::span<float> logSumExp);
+    const AttentionShape& shape, std::span<float> probabilities, std::int64_t stride, std::span<RowStatistics> statistics);
 
 /// Cells of rows [queryBegin, +rows) and columns [keyBegin, +columns) from recorded log-sum-exps ([rows]); `out` is [rows, columns]
 /// row-major; cells outside the causal window are 0. keyBegin is a multiple of 16.
