@@ -42,7 +42,10 @@ public:
     void append(std::span<const float> keys);
     std::int64_t size() const { return m_size; }
     int headDim() const { return m_headDim; }
-    const float* panel(std::int64_t index) const { return m_panels.data() + static_cast<std::size_t>(index) * panelKeys * static_cast<std::size_t>(m_headDim); }
+    const float* panel(std::int64_t index) const
+    {
+        return m_panels.data() + static_cast<std::size_t>(index) * panelKeys * static_cast<std::size_t>(m_headDim);
+    }
 
     static constexpr std::int64_t panelKeys = 16;
 
@@ -66,22 +69,25 @@ struct RowStatistics {
     float maximum = 0.0F; ///< largest probability
 };
 
-/// Turns queries and keys into rows and tiles of the post-softmax map, A[q, k] = exp(scale * Q[q].K[k] - lse[q]), float32.
+/// Turns queries and keys into rows and tiles of the post-softmax map, A[q, k] = exp(scale * Q[q].K[k] - lse[q]),
+/// float32.
 ///
 /// The one routine behind the forward pass, the replay and the window. A cell is the same bit pattern however the rows
 /// are cut into blocks. Pure functions: any number of threads.
 namespace attention_rows {
 
 /// Softmax rows of queries [rows, headDim] at positions queryBegin, queryBegin + 1, ...: `probabilities` is
-/// [rows, stride] with stride >= queryBegin + rows rounded up to 16; in each row the columns after the query's own up to
-/// queryBegin + rows (rounded up to 16) are set to 0, and so are those before the window. `statistics`: [rows].
+/// [rows, stride] with stride >= queryBegin + rows rounded up to 16; in each row the columns after the query's own up
+/// to queryBegin + rows (rounded up to 16) are set to 0, and so are those before the window. `statistics`: [rows].
 void softmaxRows(std::span<const float> queries, const PackedKeys& keys, std::int64_t queryBegin, std::int64_t rows,
-    const AttentionShape& shape, std::span<float> probabilities, std::int64_t stride, std::span<RowStatistics> statistics);
+    const AttentionShape& shape, std::span<float> probabilities, std::int64_t stride,
+    std::span<RowStatistics> statistics);
 
-/// Cells of rows [queryBegin, +rows) and columns [keyBegin, +columns) from recorded log-sum-exps ([rows]); `out` is [rows, columns]
-/// row-major; cells outside the causal window are 0. keyBegin is a multiple of 16.
-void tile(std::span<const float> queries, const PackedKeys& keys, std::int64_t queryBegin, std::int64_t rows, std::int64_t keyBegin,
-    std::int64_t columns, const AttentionShape& shape, std::span<const float> logSumExp, std::span<float> out);
+/// Cells of rows [queryBegin, +rows) and columns [keyBegin, +columns) from recorded log-sum-exps ([rows]); `out` is
+/// [rows, columns] row-major; cells outside the causal window are 0. keyBegin is a multiple of 16.
+void tile(std::span<const float> queries, const PackedKeys& keys, std::int64_t queryBegin, std::int64_t rows,
+    std::int64_t keyBegin, std::int64_t columns, const AttentionShape& shape, std::span<const float> logSumExp,
+    std::span<float> out);
 
 } // namespace attention_rows
 
