@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "core/recording/half.h"
+#include "core/recording/row_statistics.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -59,14 +59,6 @@ private:
 struct AttentionShape {
     float scale = 1.0F; ///< softmax scale, 1 / sqrt(head_dim) in most models
     std::int64_t window = 0; ///< 0 = global
-};
-
-/// What one query's attention is like. The softmax pass gives all four for a few instructions per cell.
-struct RowStatistics {
-    float logSumExp = 0.0F; ///< of the scaled logits
-    float entropy = 0.0F; ///< nats
-    float sinkMass = 0.0F; ///< probability on the first 4 keys
-    float maximum = 0.0F; ///< largest probability
 };
 
 /// Turns queries and keys into rows and tiles of the post-softmax map, A[q, k] = exp(scale * Q[q].K[k] - lse[q]),

@@ -1,0 +1,661 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#include "core/recording/attention_recorder.h"
+
+#include "core/recording/recording.h"
+#include "core/recording/tile_pyramid.h"
+
+#include <fmt/format.h>
+#include <tbb/enumerable_thread_specific.h>
+#include <tbb/parallel_for.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <numeric>
+
+namespace kvloupe {
+
+namespace {
+
+constexpr std::int64_t statisticsFromPosition = 4; // query statistics leave the sink positions out (ExpectedAttention)
+constexpr std::int64_t flushTokens = 64; // generated tokens gathered before they are written
+constexpr std::int64_t sliceBytes = std::int64_t{16} << 20; // of queries, keys or values handed to the writer at once
+
+std::size_t index(std::int64_t value)
+{
+    return static_cast<std::size_t>(value);
+}
+
+/// Level of a pooling factor: 2^level = factor.
+int levelOf(std::int64_t factor)
+{
+    return std::countr_zero(static_cast<std::uint64_t>(factor));
+}
+
+/// Tokens [begin, begin + count) of a [heads, tokens, dim] array.
+std::vector<float> sliceTokens(std::span<const float> array, std::int64_t heads, std::int64_t tokens, std::int64_t dim,
+    std::int64_t begin, std::int64_t count)
+{
+    std::vector<float> slice;
+    slice.reserve(index(heads * count * dim));
+    for (std::int64_t h = 0; h < heads; ++h) {
+        const auto part = array.subspan(index((h * tokens + begin) * dim), index(count * dim));
+        slice.insert(slice.end(), part.begin(), part.end());
+    }
+    return slice;
+}
+
+std::vector<float> euclideanNorms(std::span<const float> vectors, std::int64_t dim)
+{
+    std::vector<float> norms(vectors.size() / index(dim));
+    for (std::size_t i = 0; i < norms.size(); ++i) {
+        const auto v = vectors.subspan(i * index(dim), index(dim));
+        norms[i] = std::sqrt(std::inner_product(v.begin(), v.end(), v.begin(), 0.0F));
+    }
+    return norms;
+}
+
+struct QueryStatistics {
+    std::vector<float> mean; // [heads, dim]
+    std::vector<float> covariance; // [heads, dim, dim]
+};
+
+/// Mean and covariance (divided by the count) of queries [heads, tokens, dim] from position 4 on.
+QueryStatistics queryStatistics(
+    std::span<const float> queries, std::int64_t heads, std::int64_t tokens, std::int64_t dim)
+{
+    QueryStatistics result{std::vector<float>(index(heads * dim)), std::vector<float>(index(heads * dim * dim))};
+    const std::int64_t count = tokens - statisticsFromPosition;
+    if (count <= 0) {
+        return result;
+    }
+    tbb::parallel_for(std::int64_t{0}, heads, [&](std::int64_t h) {
+        const auto head = queries.subspan(index((h * tokens + statisticsFromPosition) * dim), index(count * dim));
+        std::vector<double> mean(index(dim));
+        for (std::int64_t t = 0; t < count; ++t) {
+            for (std::int64_t i = 0; i < dim; ++i) {
+                mean[index(i)] += static_cast<double>(head[index(t * dim + i)]);
+            }
+        }
+        const auto meanOut = std::span(result.mean).subspan(index(h * dim), index(dim));
+        for (std::int64_t i = 0; i < dim; ++i) {
+            meanOut[index(i)] = static_cast<float>(mean[index(i)] / static_cast<double>(count));
+        }
+        // Sums of 64 float products at a time, gathered in double: exact enough and quick enough to do for every head.
+        constexpr std::int64_t run = 64;
+        std::vector<double> sums(index(dim * dim));
+        std::vector<float> partial(index(dim * dim));
+        std::vector<float> centred(index(dim));
+        for (std::int64_t begin = 0; begin < count; begin += run) {
+            std::fill(partial.begin(), partial.end(), 0.0F);
+            for (std::int64_t t = begin; t < std::min(count, begin + run); ++t) {
+                for (std::int64_t i = 0; i < dim; ++i) {
+                    centred[index(i)] = head[index(t * dim + i)] - meanOut[index(i)];
+                }
+                for (std::int64_t i = 0; i < dim; ++i) {
+                    float* row = partial.data() + i * dim;
+                    const float factor = centred[index(i)];
+                    for (std::int64_t j = 0; j <= i; ++j) {
+                        row[j] += factor * centred[index(j)];
+                    }
+                }
+            }
+            std::transform(sums.begin(), sums.end(), partial.begin(), sums.begin(),
+                [](double a, float b) { return a + static_cast<double>(b); });
+        }
+        float* out = result.covariance.data() + h * dim * dim;
+        for (std::int64_t i = 0; i < dim; ++i) {
+            for (std::int64_t j = 0; j <= i; ++j) {
+                const auto value = static_cast<float>(sums[index(i * dim + j)] / static_cast<double>(count));
+                out[i * dim + j] = value;
+                out[j * dim + i] = value;
+            }
+        }
+    });
+    return result;
+}
+
+/// A row of 256-cell-high tiles of one pyramid level of one head, while its blocks come in.
+struct PyramidBand {
+    std::int64_t columns = 0;
+    std::int64_t rows = 0;
+    std::int64_t rowsDone = 0;
+    std::vector<Half> maximum; // [rows, columns]
+    std::vector<Half> mean;
+};
+
+struct HeadState {
+    std::mutex mutex;
+    // Partial column sums are added in the order of the blocks, so that the sums do not depend on the threads.
+    std::vector<double> columnSums; // [P]
+    std::int64_t nextBlock = 0;
+    std::map<std::int64_t, std::vector<float>> waiting;
+    std::map<std::pair<int, std::int64_t>, PyramidBand> bands; // by (factor, tile row)
+};
+
+struct Scratch {
+    explicit Scratch(Compression compression)
+        : codec(compression)
+    {
+    }
+    ChunkCodec codec;
+    BlockPyramid pyramid;
+    std::vector<Half> tile = std::vector<Half>(index(tileSize * tileSize));
+    std::vector<float> means;
+};
+
+/// Generated tokens of one layer that wait to be written.
+struct GeneratedRun {
+    std::int64_t tokenBegin = 0;
+    std::int64_t tokens = 0;
+    std::map<TokenArray, std::vector<float>> arrays; // [tokens, heads]
+    std::map<VectorArray, std::vector<float>> vectors; // [tokens, heads, dim]
+};
+
+/// [tokens, heads, dim] to [heads, tokens, dim].
+std::vector<float> headsFirst(const std::vector<float>& array, std::int64_t tokens, std::int64_t dim)
+{
+    std::vector<float> result(array.size());
+    const std::int64_t heads = std::ssize(array) / (tokens * dim);
+    for (std::int64_t t = 0; t < tokens; ++t) {
+        for (std::int64_t h = 0; h < heads; ++h) {
+            std::copy_n(array.begin() + (t * heads + h) * dim, dim, result.begin() + (h * tokens + t) * dim);
+        }
+    }
+    return result;
+}
+
+} // namespace
+
+struct AttentionRecorder::State {
+    State(SampleWriter& sampleWriter, const ModelInfo& modelInfo, std::int64_t prompt, std::int64_t maximum,
+        Options recordOptions)
+        : writer(sampleWriter)
+        , model(modelInfo)
+        , promptTokens(tokensOfPrompt)
+        , maximumTokens(maximum)
+        , options(std::move(recordOptions))
+        , factors(pyramidFactors(promptTokens, options.kind))
+        , overview(overviewFactor(promptTokens))
+        , edge(overviewEdge(promptTokens))
+        , scratch([compression = options.compression] { return Scratch(compression); })
+        , generated(index(modelInfo.numLayers))
+        , heldRows(index(modelInfo.numLayers))
+    {
+        const std::int64_t coarsest = std::max<std::int64_t>(overview, factors.empty() ? 1 : factors.back());
+        levels = levelOf(coarsest);
+        heads = std::vector<HeadState>(index(model.numHeads));
+    }
+
+    bool keepsVectors() const { return options.kind != RecordKind::Statistics; }
+    const std::vector<int>& mapHeads(int layer) const { return layerMapHeads.at(layer); }
+
+    void beginPrompt(const LayerVectors& vectors, std::int64_t layerWindow);
+    void writePromptVectors(const LayerVectors& vectors);
+    void promptBlock(int layer, int head, std::int64_t queryBegin, std::int64_t rows,
+        std::span<const float> probabilities, std::int64_t stride, std::span<const RowStatistics> statistics);
+    void mapTiles(int layer, int head, std::int64_t queryBegin, std::int64_t rows, std::span<const float> probabilities,
+        std::int64_t stride, Scratch& local);
+    void pyramidRows(int layer, int head, std::int64_t queryBegin, std::int64_t end, Scratch& local);
+    void overviewRows(int head, std::int64_t queryBegin, Scratch& local);
+    void writeBand(int layer, int head, int factor, std::int64_t tileRow, const PyramidBand& band, Scratch& local);
+    void addColumnSums(int head, std::int64_t queryBegin, std::int64_t rows, std::span<const float> probabilities,
+        std::int64_t stride);
+    void means(int level, std::int64_t row, std::int64_t firstRow, std::span<float> out, const Scratch& local) const;
+    void endPrompt(int layer);
+
+    void beginGenerated(const LayerVectors& vectors);
+    void generatedRow(
+        int layer, int head, std::int64_t query, std::span<const float> probabilities, const RowStatistics& statistics);
+    void endGenerated(int layer);
+    void flushGenerated(int layer);
+
+    SampleWriter& writer;
+    const ModelInfo& model;
+    std::int64_t promptTokens;
+    std::int64_t maximumTokens;
+    Options options;
+    std::vector<int> factors;
+    std::int64_t overview;
+    std::int64_t edge;
+    int levels = 0;
+
+    tbb::enumerable_thread_specific<Scratch> scratch;
+    std::vector<HeadState> heads;
+    std::map<int, std::vector<int>> layerMapHeads;
+
+    // The layer in hand.
+    std::int64_t window = 0;
+    bool prompt = true;
+    std::int64_t position = 0;
+    std::map<TokenArray, std::vector<float>> rowArrays; // [heads, P]
+    std::vector<float> tail; // [heads, W, P]
+    std::int64_t tailRows = 0;
+    std::vector<Half> overviewMaximum; // [heads, edge, edge]
+    std::vector<Half> overviewMean;
+
+    std::vector<GeneratedRun> generated;
+    std::vector<Half> decodeRow; // [map heads, position + 1]
+    // Rows held back for `last:N`, by generated index.
+    std::vector<std::deque<std::pair<std::int64_t, std::vector<Half>>>> heldRows;
+};
+
+void AttentionRecorder::State::beginPrompt(const LayerVectors& vectors, std::int64_t layerWindow)
+{
+    if (vectors.tokenBegin != 0 || vectors.tokens != promptTokens) {
+        throw RecordingError(
+            fmt::format("layer {}: the first call brings tokens {} to {}, expected the whole prompt of {} tokens",
+                vectors.layer, vectors.tokenBegin, vectors.tokenBegin + vectors.tokens, promptTokens));
+    }
+    window = layerWindow;
+    auto& maps = layerMapHeads[vectors.layer];
+    if (options.kind == RecordKind::Full) {
+        if (options.mapHeads.empty()) {
+            maps.resize(index(model.numHeads));
+            std::iota(maps.begin(), maps.end(), 0);
+        } else {
+            maps = options.mapHeads.at(index(vectors.layer));
+        }
+    }
+    tailRows = options.kind == RecordKind::Statistics ? std::min(options.tailRows, promptTokens) : 0;
+
+    LayerInfo info;
+    info.layer = vectors.layer;
+    info.window = window;
+    info.mapHeads = maps;
+    info.hasQueriesKeys = keepsVectors();
+    info.hasValues = keepsVectors();
+    info.hasTail = tailRows > 0;
+    info.tailRows = tailRows;
+    info.pyramidFactors = factors;
+    writer.beginLayer(info);
+
+    for (const TokenArray array :
+        {TokenArray::RowLogSumExp, TokenArray::RowEntropy, TokenArray::RowSinkMass, TokenArray::RowMax}) {
+        rowArrays[array].assign(index(model.numHeads * promptTokens), 0.0F);
+    }
+    tail.assign(index(model.numHeads * tailRows * promptTokens), 0.0F);
+    overviewMaximum.assign(index(model.numHeads * edge * edge), 0);
+    overviewMean.assign(overviewMaximum.size(), 0);
+    for (HeadState& head : heads) {
+        head.columnSums.assign(index(promptTokens), 0.0);
+        head.nextBlock = 0;
+        head.waiting.clear();
+        head.bands.clear();
+    }
+    writePromptVectors(vectors);
+}
+
+void AttentionRecorder::State::writePromptVectors(const LayerVectors& vectors)
+{
+    const std::int64_t dim = model.headDim;
+    const auto write = [&](VectorArray array, std::span<const float> data, std::int64_t count) {
+        // Whole chunks of tokens, so that no chunk is written twice.
+        const std::int64_t step
+            = std::max<std::int64_t>(1, sliceBytes / (count * dim * 4 * vectorChunkTokens)) * vectorChunkTokens;
+        for (std::int64_t begin = 0; begin < promptTokens; begin += step) {
+            const std::int64_t tokens = std::min(step, promptTokens - begin);
+            writer.writeVectors(
+                vectors.layer, array, begin, tokens, sliceTokens(data, count, promptTokens, dim, begin, tokens));
+        }
+    };
+    if (keepsVectors()) {
+        write(VectorArray::Queries, vectors.queries, model.numHeads);
+        write(VectorArray::Keys, vectors.keys, model.numKvHeads);
+        write(VectorArray::Values, vectors.values, model.numKvHeads);
+    }
+    writer.write(vectors.layer, TokenArray::KeyNorm, 0, promptTokens, euclideanNorms(vectors.keys, dim));
+    writer.write(vectors.layer, TokenArray::ValueNorm, 0, promptTokens, euclideanNorms(vectors.values, dim));
+    if (!vectors.queriesBeforeRope.empty()) {
+        auto statistics = queryStatistics(vectors.queriesBeforeRope, model.numHeads, promptTokens, dim);
+        writer.writeQueryStatistics(vectors.layer, std::move(statistics.mean), std::move(statistics.covariance));
+    }
+}
+
+void AttentionRecorder::State::promptBlock(int layer, int head, std::int64_t queryBegin, std::int64_t rows,
+    std::span<const float> probabilities, std::int64_t stride, std::span<const RowStatistics> statistics)
+{
+    const std::int64_t end = queryBegin + rows;
+    if (queryBegin % blockRows != 0 || end > promptTokens || (rows != blockRows && end != promptTokens)) {
+        throw RecordingError(
+            fmt::format("layer {} head {}: rows {} to {} are no block of {} rows of a prompt of {} tokens", layer, head,
+                queryBegin, end, blockRows, promptTokens));
+    }
+    const std::int64_t base = head * promptTokens + queryBegin;
+    for (std::int64_t r = 0; r < rows; ++r) {
+        const RowStatistics& row = statistics[index(r)];
+        rowArrays.at(TokenArray::RowLogSumExp)[index(base + r)] = row.logSumExp;
+        rowArrays.at(TokenArray::RowEntropy)[index(base + r)] = row.entropy;
+        rowArrays.at(TokenArray::RowSinkMass)[index(base + r)] = row.sinkMass;
+        rowArrays.at(TokenArray::RowMax)[index(base + r)] = row.maximum;
+        const std::int64_t tailRow = queryBegin + r - (promptTokens - tailRows);
+        if (tailRow >= 0) {
+            const auto source = probabilities.subspan(index(r * stride), index(queryBegin + r + 1));
+            std::copy(source.begin(), source.end(), tail.begin() + (head * tailRows + tailRow) * promptTokens);
+        }
+    }
+    Scratch& local = scratch.local();
+    const auto& maps = mapHeads(layer);
+    if (std::binary_search(maps.begin(), maps.end(), head)) {
+        mapTiles(layer, head, queryBegin, rows, probabilities, stride, local);
+    }
+    addColumnSums(head, queryBegin, rows, probabilities, stride);
+    if (levels > 0) {
+        local.pyramid.build(probabilities, rows, end, stride, levels);
+        pyramidRows(layer, head, queryBegin, end, local);
+    }
+    if (overview > 1) {
+        overviewRows(head, queryBegin, local);
+    } else {
+        for (std::int64_t r = 0; r < rows; ++r) {
+            const auto out = index((head * edge + queryBegin + r) * edge);
+            floatsToHalves(probabilities.subspan(index(r * stride), index(end)),
+                std::span(overviewMaximum).subspan(out, index(end)));
+            std::copy_n(overviewMaximum.begin() + std::ptrdiff_t(out), end, overviewMean.begin() + std::ptrdiff_t(out));
+        }
+    }
+}
+
+void AttentionRecorder::State::mapTiles(int layer, int head, std::int64_t queryBegin, std::int64_t rows,
+    std::span<const float> probabilities, std::int64_t stride, Scratch& local)
+{
+    const std::int64_t end = queryBegin + rows;
+    const std::int64_t firstColumn = window > 0 ? std::max<std::int64_t>(0, queryBegin - window + 1) : 0;
+    for (std::int64_t column = firstColumn / tileSize * tileSize; column < end; column += tileSize) {
+        const std::int64_t columns = std::min(tileSize, end - column);
+        if (rows < tileSize || columns < tileSize) {
+            std::fill(local.tile.begin(), local.tile.end(), Half{0});
+        }
+        for (std::int64_t r = 0; r < rows; ++r) {
+            floatsToHalves(probabilities.subspan(index(r * stride + column), index(columns)),
+                std::span(local.tile).subspan(index(r * tileSize), index(columns)));
+        }
+        writer.writeMapTile(layer, head, queryBegin / tileSize, column / tileSize, local.tile, local.codec);
+    }
+}
+
+void AttentionRecorder::State::addColumnSums(
+    int head, std::int64_t queryBegin, std::int64_t rows, std::span<const float> probabilities, std::int64_t stride)
+{
+    const std::int64_t end = queryBegin + rows;
+    std::vector<float> sums(index(end));
+    for (std::int64_t r = 0; r < rows; ++r) {
+        const float* row = probabilities.data() + r * stride;
+        for (std::int64_t c = 0; c < end; ++c) {
+            sums[index(c)] += row[c];
+        }
+    }
+    HeadState& state = heads[index(head)];
+    const std::lock_guard lock(state.mutex);
+    state.waiting.emplace(queryBegin / blockRows, std::move(sums));
+    for (auto next = state.waiting.find(state.nextBlock); next != state.waiting.end();
+         next = state.waiting.find(++state.nextBlock)) {
+        for (std::size_t c = 0; c < next->second.size(); ++c) {
+            state.columnSums[c] += static_cast<double>(next->second[c]);
+        }
+        state.waiting.erase(next);
+    }
+}
+
+void AttentionRecorder::State::means(
+    int level, std::int64_t row, std::int64_t firstRow, std::span<float> out, const Scratch& local) const
+{
+    const std::int64_t factor = std::int64_t{1} << level;
+    const auto sums = local.pyramid.sum(level, row);
+    for (std::size_t c = 0; c < out.size(); ++c) {
+        const std::int64_t cells
+            = causalCells(firstRow + row, static_cast<std::int64_t>(c), factor, promptTokens, window);
+        out[c] = cells > 0 ? sums[c] / static_cast<float>(cells) : 0.0F;
+    }
+}
+
+void AttentionRecorder::State::pyramidRows(
+    int layer, int head, std::int64_t queryBegin, std::int64_t end, Scratch& local)
+{
+    for (const int factor : factors) {
+        const int level = levelOf(factor);
+        const std::int64_t levelEdge = (promptTokens + factor - 1) / factor;
+        const std::int64_t firstRow = queryBegin / factor;
+        const std::int64_t tileRow = firstRow / tileSize;
+        HeadState& state = heads[index(head)];
+        PyramidBand* band = nullptr;
+        {
+            const std::lock_guard lock(state.mutex);
+            band = &state.bands[{factor, tileRow}];
+            if (band->rows == 0) {
+                band->rows = std::min(tileSize, levelEdge - tileRow * tileSize);
+                // Cells right of the band's last diagonal tile are never stored.
+                band->columns = std::min(levelEdge, (tileRow + 1) * tileSize);
+                band->maximum.assign(index(band->rows * band->columns), 0);
+                band->mean.assign(band->maximum.size(), 0);
+            }
+        }
+        // Blocks write disjoint rows of the band; map nodes do not move.
+        const std::int64_t rows = local.pyramid.rows(level);
+        const std::int64_t columns = std::min(local.pyramid.columns(level), (end + factor - 1) / factor);
+        local.means.resize(index(columns));
+        for (std::int64_t r = 0; r < rows; ++r) {
+            const auto out = index((firstRow + r - tileRow * tileSize) * band->columns);
+            floatsToHalves(local.pyramid.maximum(level, r).first(index(columns)),
+                std::span(band->maximum).subspan(out, index(columns)));
+            means(level, r, firstRow, local.means, local);
+            floatsToHalves(local.means, std::span(band->mean).subspan(out, index(columns)));
+        }
+        PyramidBand done;
+        {
+            const std::lock_guard lock(state.mutex);
+            band->rowsDone += rows;
+            if (band->rowsDone == band->rows) {
+                done = std::move(*band);
+                state.bands.erase({factor, tileRow});
+            }
+        }
+        if (done.rows > 0) {
+            writeBand(layer, head, factor, tileRow, done, local);
+        }
+    }
+}
+
+void AttentionRecorder::State::writeBand(
+    int layer, int head, int factor, std::int64_t tileRow, const PyramidBand& band, Scratch& local)
+{
+    for (const Pooling pooling : {Pooling::Max, Pooling::Mean}) {
+        const auto& cells = pooling == Pooling::Max ? band.maximum : band.mean;
+        const std::int64_t firstVisible
+            = window > 0 ? std::max<std::int64_t>(0, tileRow * tileSize * factor - window + 1) / factor : 0;
+        for (std::int64_t column = firstVisible / tileSize * tileSize; column < band.columns; column += tileSize) {
+            const std::int64_t columns = std::min(tileSize, band.columns - column);
+            std::fill(local.tile.begin(), local.tile.end(), Half{0});
+            for (std::int64_t r = 0; r < band.rows; ++r) {
+                std::copy_n(cells.begin() + r * band.columns + column, columns, local.tile.begin() + r * tileSize);
+            }
+            writer.writePyramidTile(layer, head, factor, pooling, tileRow, column / tileSize, local.tile, local.codec);
+        }
+    }
+}
+
+void AttentionRecorder::State::overviewRows(int head, std::int64_t queryBegin, Scratch& local)
+{
+    const int level = levelOf(overview);
+    const std::int64_t firstRow = queryBegin / overview;
+    const std::int64_t columns = std::min(local.pyramid.columns(level), edge);
+    local.means.resize(index(columns));
+    for (std::int64_t r = 0; r < local.pyramid.rows(level); ++r) {
+        const auto out = index((head * edge + firstRow + r) * edge);
+        floatsToHalves(local.pyramid.maximum(level, r).first(index(columns)),
+            std::span(overviewMaximum).subspan(out, index(columns)));
+        means(level, r, firstRow, local.means, local);
+        floatsToHalves(local.means, std::span(overviewMean).subspan(out, index(columns)));
+    }
+}
+
+void AttentionRecorder::State::endPrompt(int layer)
+{
+    std::vector<float> columnSums(index(model.numHeads * promptTokens));
+    for (std::int64_t h = 0; h < model.numHeads; ++h) {
+        const auto& sums = heads[index(h)].columnSums;
+        if (heads[index(h)].nextBlock * blockRows < promptTokens) {
+            throw RecordingError(fmt::format(
+                "layer {} head {}: rows from {} on are missing", layer, h, heads[index(h)].nextBlock * blockRows));
+        }
+        std::transform(sums.begin(), sums.end(), columnSums.begin() + h * promptTokens,
+            [](double sum) { return static_cast<float>(sum); });
+    }
+    writer.write(layer, TokenArray::ColumnSum, 0, promptTokens, std::move(columnSums));
+    for (auto& [array, values] : rowArrays) {
+        writer.write(layer, array, 0, promptTokens, std::move(values));
+    }
+    if (tailRows > 0) {
+        writer.writeTail(layer, tailRows, std::move(tail));
+    }
+    writer.writeOverview(layer, Pooling::Max, std::move(overviewMaximum));
+    writer.writeOverview(layer, Pooling::Mean, std::move(overviewMean));
+}
+
+void AttentionRecorder::State::beginGenerated(const LayerVectors& vectors)
+{
+    GeneratedRun& run = generated[index(vectors.layer)];
+    if (run.tokens == 0) {
+        run.tokenBegin = vectors.tokenBegin;
+    }
+    if (vectors.tokens != 1 || vectors.tokenBegin != run.tokenBegin + run.tokens
+        || vectors.tokenBegin >= maximumTokens) {
+        throw RecordingError(
+            fmt::format("layer {}: generated tokens {} to {}, expected token {} alone, below {}", vectors.layer,
+                vectors.tokenBegin, vectors.tokenBegin + vectors.tokens, run.tokenBegin + run.tokens, maximumTokens));
+    }
+    ++run.tokens;
+    const auto append = [](std::vector<float>& to, std::span<const float> values) {
+        to.insert(to.end(), values.begin(), values.end());
+    };
+    if (keepsVectors()) {
+        append(run.vectors[VectorArray::Queries], vectors.queries);
+        append(run.vectors[VectorArray::Keys], vectors.keys);
+        append(run.vectors[VectorArray::Values], vectors.values);
+    }
+    append(run.arrays[TokenArray::KeyNorm], euclideanNorms(vectors.keys, model.headDim));
+    append(run.arrays[TokenArray::ValueNorm], euclideanNorms(vectors.values, model.headDim));
+    for (const TokenArray array :
+        {TokenArray::RowLogSumExp, TokenArray::RowEntropy, TokenArray::RowSinkMass, TokenArray::RowMax}) {
+        run.arrays[array].resize(index(run.tokens * model.numHeads));
+    }
+    position = vectors.tokenBegin;
+    decodeRow.assign(mapHeads(vectors.layer).size() * index(position + 1), 0);
+}
+
+void AttentionRecorder::State::generatedRow(
+    int layer, int head, std::int64_t query, std::span<const float> probabilities, const RowStatistics& statistics)
+{
+    GeneratedRun& run = generated[index(layer)];
+    const auto at = index((query - run.tokenBegin) * model.numHeads + head);
+    run.arrays[TokenArray::RowLogSumExp][at] = statistics.logSumExp;
+    run.arrays[TokenArray::RowEntropy][at] = statistics.entropy;
+    run.arrays[TokenArray::RowSinkMass][at] = statistics.sinkMass;
+    run.arrays[TokenArray::RowMax][at] = statistics.maximum;
+    const auto& maps = mapHeads(layer);
+    const auto found = std::lower_bound(maps.begin(), maps.end(), head);
+    if (found != maps.end() && *found == head) {
+        const auto length = index(query + 1);
+        floatsToHalves(
+            probabilities.first(length), std::span(decodeRow).subspan(index(found - maps.begin()) * length, length));
+    }
+}
+
+void AttentionRecorder::State::endGenerated(int layer)
+{
+    if (!decodeRow.empty() && options.decodeRows != 0) {
+        const std::int64_t generatedIndex = position - promptTokens;
+        if (options.decodeRows < 0) {
+            writer.writeDecodeRow(layer, generatedIndex, std::move(decodeRow));
+        } else {
+            auto& held = heldRows[index(layer)];
+            held.emplace_back(generatedIndex, std::move(decodeRow));
+            if (std::ssize(held) > options.decodeRows) {
+                held.pop_front();
+            }
+        }
+    }
+    decodeRow.clear();
+    if (generated[index(layer)].tokens >= flushTokens) {
+        flushGenerated(layer);
+    }
+}
+
+void AttentionRecorder::State::flushGenerated(int layer)
+{
+    GeneratedRun& run = generated[index(layer)];
+    if (run.tokens == 0) {
+        return;
+    }
+    for (const auto& [array, values] : run.arrays) {
+        writer.write(layer, array, run.tokenBegin, run.tokens, headsFirst(values, run.tokens, 1));
+    }
+    for (const auto& [array, values] : run.vectors) {
+        writer.writeVectors(layer, array, run.tokenBegin, run.tokens, headsFirst(values, run.tokens, model.headDim));
+    }
+    run = {};
+}
+
+AttentionRecorder::AttentionRecorder(SampleWriter& writer, const ModelInfo& model, std::int64_t promptTokens,
+    std::int64_t maximumTokens, Options options)
+    : m_state(std::make_unique<State>(writer, model, promptTokens, maximumTokens, std::move(options)))
+{
+}
+
+AttentionRecorder::~AttentionRecorder() = default;
+
+bool AttentionRecorder::wantsLayer(int layer) const
+{
+    const auto& layers = m_state->options.layers;
+    return layers.empty() || std::binary_search(layers.begin(), layers.end(), layer);
+}
+
+void AttentionRecorder::beginLayer(const LayerVectors& vectors, std::int64_t window)
+{
+    m_state->prompt = vectors.tokenBegin < m_state->promptTokens;
+    if (m_state->prompt) {
+        m_state->beginPrompt(vectors, window);
+    } else {
+        m_state->beginGenerated(vectors);
+    }
+}
+
+void AttentionRecorder::block(int layer, int head, std::int64_t queryBegin, std::int64_t rows,
+    std::span<const float> probabilities, std::int64_t stride, std::span<const RowStatistics> statistics)
+{
+    if (m_state->prompt) {
+        m_state->promptBlock(layer, head, queryBegin, rows, probabilities, stride, statistics);
+    } else {
+        m_state->generatedRow(layer, head, queryBegin, probabilities, statistics[0]);
+    }
+}
+
+void AttentionRecorder::endLayer(int layer)
+{
+    if (m_state->prompt) {
+        m_state->endPrompt(layer);
+    } else {
+        m_state->endGenerated(layer);
+    }
+}
+
+void AttentionRecorder::finish(std::int64_t totalTokens)
+{
+    for (int layer = 0; layer < m_state->model.numLayers; ++layer) {
+        if (m_state->generated[index(layer)].tokens > 0
+            && totalTokens < m_state->generated[index(layer)].tokenBegin + m_state->generated[index(layer)].tokens) {
+            throw RecordingError(
+                fmt::format("layer {}: more tokens were recorded than the {} of the sample", layer, totalTokens));
+        }
+        m_state->flushGenerated(layer);
+        for (auto& [generatedIndex, row] : m_state->heldRows[index(layer)]) {
+            m_state->writer.writeDecodeRow(layer, generatedIndex, std::move(row));
+        }
+    }
+}
+
+} // namespace kvloupe
