@@ -4,14 +4,13 @@
 
 #include "core/recording/recording.h"
 #include "core/recording/tile_pyramid.h"
+#include "core/recording/vector_statistics.h"
 
 #include <fmt/format.h>
 #include <tbb/enumerable_thread_specific.h>
-#include <tbb/parallel_for.h>
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <deque>
 #include <map>
 #include <mutex>
@@ -21,7 +20,6 @@ namespace kvloupe {
 
 namespace {
 
-constexpr std::int64_t statisticsFromPosition = 4; // query statistics leave the sink positions out (ExpectedAttention)
 constexpr std::int64_t flushTokens = 64; // generated tokens gathered before they are written
 constexpr std::int64_t sliceBytes = std::int64_t{16} << 20; // of queries, keys or values handed to the writer at once
 
@@ -47,76 +45,6 @@ std::vector<float> sliceTokens(std::span<const float> array, std::int64_t heads,
         slice.insert(slice.end(), part.begin(), part.end());
     }
     return slice;
-}
-
-std::vector<float> euclideanNorms(std::span<const float> vectors, std::int64_t dim)
-{
-    std::vector<float> norms(vectors.size() / index(dim));
-    for (std::size_t i = 0; i < norms.size(); ++i) {
-        const auto v = vectors.subspan(i * index(dim), index(dim));
-        norms[i] = std::sqrt(std::inner_product(v.begin(), v.end(), v.begin(), 0.0F));
-    }
-    return norms;
-}
-
-struct QueryStatistics {
-    std::vector<float> mean; // [heads, dim]
-    std::vector<float> covariance; // [heads, dim, dim]
-};
-
-/// Mean and covariance (divided by the count) of queries [heads, tokens, dim] from position 4 on.
-QueryStatistics queryStatistics(
-    std::span<const float> queries, std::int64_t heads, std::int64_t tokens, std::int64_t dim)
-{
-    QueryStatistics result{std::vector<float>(index(heads * dim)), std::vector<float>(index(heads * dim * dim))};
-    const std::int64_t count = tokens - statisticsFromPosition;
-    if (count <= 0) {
-        return result;
-    }
-    tbb::parallel_for(std::int64_t{0}, heads, [&](std::int64_t h) {
-        const auto head = queries.subspan(index((h * tokens + statisticsFromPosition) * dim), index(count * dim));
-        std::vector<double> mean(index(dim));
-        for (std::int64_t t = 0; t < count; ++t) {
-            for (std::int64_t i = 0; i < dim; ++i) {
-                mean[index(i)] += static_cast<double>(head[index(t * dim + i)]);
-            }
-        }
-        const auto meanOut = std::span(result.mean).subspan(index(h * dim), index(dim));
-        for (std::int64_t i = 0; i < dim; ++i) {
-            meanOut[index(i)] = static_cast<float>(mean[index(i)] / static_cast<double>(count));
-        }
-        // Sums of 64 float products at a time, gathered in double: exact enough and quick enough to do for every head.
-        constexpr std::int64_t run = 64;
-        std::vector<double> sums(index(dim * dim));
-        std::vector<float> partial(index(dim * dim));
-        std::vector<float> centred(index(dim));
-        for (std::int64_t begin = 0; begin < count; begin += run) {
-            std::fill(partial.begin(), partial.end(), 0.0F);
-            for (std::int64_t t = begin; t < std::min(count, begin + run); ++t) {
-                for (std::int64_t i = 0; i < dim; ++i) {
-                    centred[index(i)] = head[index(t * dim + i)] - meanOut[index(i)];
-                }
-                for (std::int64_t i = 0; i < dim; ++i) {
-                    float* row = partial.data() + i * dim;
-                    const float factor = centred[index(i)];
-                    for (std::int64_t j = 0; j <= i; ++j) {
-                        row[j] += factor * centred[index(j)];
-                    }
-                }
-            }
-            std::transform(sums.begin(), sums.end(), partial.begin(), sums.begin(),
-                [](double a, float b) { return a + static_cast<double>(b); });
-        }
-        float* out = result.covariance.data() + h * dim * dim;
-        for (std::int64_t i = 0; i < dim; ++i) {
-            for (std::int64_t j = 0; j <= i; ++j) {
-                const auto value = static_cast<float>(sums[index(i * dim + j)] / static_cast<double>(count));
-                out[i * dim + j] = value;
-                out[j * dim + i] = value;
-            }
-        }
-    });
-    return result;
 }
 
 /// A row of 256-cell-high tiles of one pyramid level of one head, while its blocks come in.
@@ -172,7 +100,7 @@ std::vector<float> headsFirst(const std::vector<float>& array, std::int64_t toke
 } // namespace
 
 struct AttentionRecorder::State {
-    State(SampleWriter& sampleWriter, const ModelInfo& modelInfo, std::int64_t prompt, std::int64_t maximum,
+    State(SampleWriter& sampleWriter, const ModelInfo& modelInfo, std::int64_t tokensOfPrompt, std::int64_t maximum,
         Options recordOptions)
         : writer(sampleWriter)
         , model(modelInfo)
