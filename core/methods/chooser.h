@@ -18,49 +18,69 @@ namespace kvloupe {
 /// A live cache holds its cut back until the scope is complete.
 enum class ChooserScope { Head, Layer, Model };
 
-/// From scores and a budget to kept positions. Immutable after construction.
+/// What a decision is about, beside the scores.
+struct ChoiceContext {
+    std::span<const int> layers; ///< numbers of the layers that the scores belong to
+    int numLayers = 1; ///< of the model
+    int kvHeads = 1; ///< how many sets a layer-level decision is repeated for
+    const Budget& budget;
+    const PromptLayout& layout;
+    int sample = 0; ///< for kept sets that come from a file
+};
+
+/// From scores and a budget to kept indices. Immutable after construction.
 class Chooser {
 public:
     virtual ~Chooser() = default;
     virtual ChooserScope scope() const = 0;
 
-    /// `scores` holds one entry (Head and Layer scope) or one per recorded layer (Model scope), in the order of `layers`,
-    /// the layers' numbers out of `numLayers`. One KeepSet per entry. Ties: the smaller position wins; NaN ranks last.
-    /// `kvHeads`: how many sets a layer-level decision is repeated for.
-    virtual std::vector<KeepSet> choose(std::span<const Scores> scores, std::span<const int> layers, int numLayers, int kvHeads,
-        const Budget& budget, const PromptLayout& layout) const = 0;
+    /// `scores` holds one entry (Head and Layer scope) or one per recorded layer (Model scope), in the order of
+    /// context.layers. One KeepSet per entry, with indices into the scores (position - firstPosition).
+    /// Ties: the smaller index wins; NaN counts as minus infinity.
+    virtual std::vector<KeepSet> choose(std::span<const Scores> scores, const ChoiceContext& context) const = 0;
 };
 
-/// Tokens that are taken before any ranking (docs/methods.md, selection). When the budget does not hold them all: only a
-/// recent window - its newest; only sinks - the oldest; both - one newest, then sinks, then the rest of the window newest first.
+/// Tokens that are taken before any ranking (docs/methods.md, selection). When the budget does not hold them all: only
+/// a recent window - its newest; only sinks - the oldest; both - one newest, then sinks, then the rest of the window
+/// newest first.
 struct Protection {
     std::int64_t sinks = 0;
     std::int64_t recent = 0;
 };
 
-/// Positions kept of `scores` [T]: the protected ones, then the best of the rest by (score descending, index ascending),
-/// `count` in all, ascending. Partial selection: O(T) on average. `count` is clamped to [0, T].
+/// Indices kept of `scores` [T]: the protected ones, then the best of the rest by (score descending, index ascending),
+/// `count` in all, ascending. `count` is clamped to [0, T]. Partial selection: O(T), some microseconds per 1,000
+/// tokens.
 std::vector<std::int32_t> selectTop(std::span<const float> scores, std::int64_t count, const Protection& protection);
 
-/// The budget as a number of tokens, for one layer.
+/// The two ends of `tokens` tokens that `count` slots hold under the rule of Protection: all kept when `count` covers
+/// them, both ends meet when sinks + recent >= tokens.
+std::vector<std::int32_t> selectEnds(std::int64_t tokens, std::int64_t count, const Protection& protection);
+
+/// How a method rounds its budget; empty = the budget's own default.
 using BudgetRule = std::optional<BudgetRounding>;
 
-/// Keeps the best of every set on its own, with a fixed protection or a recent window that is a share of the budget.
+/// Keeps everything.
+class KeepAll final : public Chooser {
+public:
+    ChooserScope scope() const override { return ChooserScope::Head; }
+    std::vector<KeepSet> choose(std::span<const Scores> scores, const ChoiceContext& context) const override;
+};
+
+/// Keeps the best of every set on its own, after a fixed protection or a recent window that is a share of the budget.
 class TopScores final : public Chooser {
 public:
     struct Parameters {
         Protection protection;
-        /// Recent window as floor(n_kept * numerator / denominator), instead of protection.recent, when set (H2O: 1 / 2).
-        std::optional<std::int64_t> recentDivisor;
+        /// Recent window of floor(n_kept / divisor) tokens instead of protection.recent (H2O: 2); 0 = off.
+        std::int64_t recentDivisor = 0;
         BudgetRule rounding;
-        /// KVCache-Factory's rule: nothing is cut while T < capacity. Budgets given as capacity never cut shorter prompts anyway.
     };
 
     explicit TopScores(Parameters parameters);
 
     ChooserScope scope() const override { return ChooserScope::Head; }
-    std::vector<KeepSet> choose(std::span<const Scores> scores, std::span<const int> layers, int numLayers, int kvHeads,
-        const Budget& budget, const PromptLayout& layout) const override;
+    std::vector<KeepSet> choose(std::span<const Scores> scores, const ChoiceContext& context) const override;
 
 private:
     Parameters m_parameters;

@@ -2,36 +2,72 @@
 
 #pragma once
 
+#include "core/methods/budget.h"
+#include "core/methods/keep_set.h"
+#include "core/methods/scorer.h"
+
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 namespace kvloupe {
 
-/// One decoding step of one head as a policy sees it. n = alive tokens, the newest (the query itself) last.
-struct DecodeStep {
-    int layer = 0;
-    int head = 0; ///< KV head, or query head for policies of that granularity
-    std::int64_t position = 0; ///< true position of the query
-    std::span<const std::int32_t> alive; ///< [n] positions in the cache, ascending
-    std::span<const float> attention; ///< [n] softmax over `alive`, brought to this head (mean over its group)
+/// What a decode policy reads of every step; what it does not ask for is left empty.
+struct DecodeNeeds {
+    bool attention = false; ///< softmax over the visible tokens
+    bool queries = false; ///< post-RoPE query of the step
+    bool keys = false; ///< post-RoPE keys of the cache
 };
 
-/// What a step leaves. `evicted` is gone for good; `hidden` stays in the cache but the next query does not see it (H2O's mask,
-/// Quest's pages). Both ascending, subsets of the step's `alive`.
+/// The cache of one head as the prefill left it: what the state of a policy starts from.
+struct DecodeStart {
+    int layer = 0;
+    int numLayers = 1;
+    int head = 0; ///< index of the set: KV head, query head, or 0 for a layer-level policy
+    std::int64_t promptTokens = 0;
+    std::span<const std::int32_t> alive; ///< kept prompt positions, ascending
+    std::int64_t capacity = 0; ///< the budget in tokens, fixed at the prompt and held while decoding
+    std::span<const float> scores; ///< [promptTokens] of this set at the prefill (H2O carries them on); may be empty
+    const Budget* decodeBudget = nullptr; ///< share of generated tokens to keep (ShotKV's r_d); null = as the prompt
+};
+
+/// One decoding step of one head as a policy sees it. n = tokens in the cache, the newest (the query itself) last.
+struct DecodeStep {
+    std::int64_t position = 0; ///< true position of the query
+    std::span<const std::int32_t> alive; ///< [n] positions in the cache, ascending
+    /// [n] attention of the query over the visible tokens (0 for hidden ones), brought to this set by groupReduction().
+    std::span<const float> attention;
+    std::span<const float> query; ///< [query heads of the set, headDim]
+    std::span<const float> keys; ///< [n, headDim] of the KV head
+};
+
+/// What a step leaves. `evicted` is gone for good; `hidden` stays in the cache but the next query does not see it
+/// (H2O's mask). Both ascending, subsets of the step's `alive`.
 struct DecodeVerdict {
     std::vector<std::int32_t> evicted;
     std::vector<std::int32_t> hidden;
 };
 
-/// Acts while decoding. A value per head: cloned for every branch, so that many (method, budget) branches of one prefill
+/// Acts while decoding. A value per set: cloned for every branch, so that many (method, budget) branches of one prefill
 /// can go on independently.
 class DecodePolicy {
 public:
     virtual ~DecodePolicy() = default;
     virtual std::unique_ptr<DecodePolicy> clone() const = 0;
-    /// Called once per generated token, after its attention.
+
+    /// At which level one state decides: Layer gets attention reduced over all query heads, KvHead over its group.
+    virtual Granularity granularity() const = 0;
+    virtual GroupReduction groupReduction() const { return GroupReduction::Mean; }
+    virtual DecodeNeeds needs() const = 0;
+
+    /// Once, after the prompt was cut.
+    virtual void begin(const DecodeStart& start) = 0;
+    /// Before the attention of a step: tokens that this very query does not see (Quest's pages). `step.attention` is
+    /// empty.
+    virtual std::vector<std::int32_t> hideBefore(const DecodeStep& /*step*/) { return {}; }
+    /// Once per generated token, after its attention.
     virtual DecodeVerdict step(const DecodeStep& step) = 0;
 };
 

@@ -25,8 +25,11 @@ struct EvidenceNeeds {
     bool operator==(const EvidenceNeeds&) const = default;
 };
 
-/// Evidence of one layer at the moment of the decision: views over float32 arrays that somebody else owns (a recording's
-/// EvidenceBuilder, the live cache, a table in a test). Arrays that were not asked for are empty. T = tokens.
+/// Evidence of one layer at the moment of the decision: views over float32 arrays that somebody else owns (a
+/// recording's EvidenceBuilder, the live cache, a table in a test). Arrays that were not asked for are empty.
+///
+/// T = tokens in the cache of this layer: the prompt, or its last `window` tokens in a layer with a sliding window.
+/// Index i stands for the position firstPosition + i.
 struct LayerEvidence {
     int layer = 0;
     int numLayers = 1;
@@ -34,9 +37,10 @@ struct LayerEvidence {
     int kvHeads = 0; ///< query head h belongs to KV head h / (queryHeads / kvHeads)
     int headDim = 0;
     std::int64_t tokens = 0;
+    std::int64_t firstPosition = 0; ///< 0 but in layers with a sliding window
     double softmaxScale = 0.0;
 
-    std::int64_t lastRowCount = 0; ///< min(needs.lastRows, T)
+    std::int64_t lastRowCount = 0; ///< min(needs.lastRows, T), or more if more was asked for by others
     std::span<const float> lastRows; ///< [queryHeads, lastRowCount, T], the newest query last
     std::span<const float> columnSums; ///< [queryHeads, T]
     std::span<const float> keyNorms; ///< [kvHeads, T]
@@ -52,12 +56,17 @@ struct LayerEvidence {
     /// Attention of query head `head` in the row `row` of lastRows, [T].
     std::span<const float> lastRow(int head, std::int64_t row) const
     {
-        return lastRows.subspan(static_cast<std::size_t>((head * lastRowCount + row) * tokens), static_cast<std::size_t>(tokens));
+        return lastRows.subspan(
+            static_cast<std::size_t>((head * lastRowCount + row) * tokens), static_cast<std::size_t>(tokens));
     }
     std::span<const float> columnSum(int head) const
     {
         return columnSums.subspan(static_cast<std::size_t>(head * tokens), static_cast<std::size_t>(tokens));
     }
+
+    /// Throws MethodError if heads do not form groups, or an array that `needs` asks for is missing or has another
+    /// size.
+    void check(const EvidenceNeeds& needs) const;
 };
 
 } // namespace kvloupe

@@ -16,11 +16,15 @@ namespace kvloupe {
 enum class GroupReduction { Mean, Max, Sum };
 
 /// Scores of one layer, row-major [sets, T], higher is kept first. `sets` = 1 (layer), KV heads or query heads.
+///
+/// A method without a scorer (FullKV, StreamingLLM) has a Scores with sets = 1 and no values.
 struct Scores {
     Granularity granularity = Granularity::KvHead;
     int sets = 0;
     std::int64_t tokens = 0;
-    std::vector<float> values;
+    std::int64_t firstPosition = 0; ///< position of index 0, see LayerEvidence
+    std::vector<float> values; ///< +infinity = the scorer's own window, kept before anything is ranked
+    std::vector<float> weights; ///< [sets, T], for choosers that re-weigh in a second stage (CriticalKV); else empty
 
     std::span<const float> set(int index) const
     {
@@ -37,6 +41,7 @@ class Scorer {
 public:
     virtual ~Scorer() = default;
     virtual EvidenceNeeds needs(const PromptLayout& layout) const = 0;
+    /// Throws MethodError if the evidence lacks what needs() names.
     virtual Scores score(const LayerEvidence& evidence, const PromptLayout& layout) const = 0;
 };
 

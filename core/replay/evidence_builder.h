@@ -6,8 +6,6 @@
 #include "core/prompt/prompt_layout.h"
 #include "core/recording/recording.h"
 
-#include <map>
-#include <memory>
 #include <vector>
 
 namespace kvloupe {
@@ -15,14 +13,25 @@ namespace kvloupe {
 /// Evidence of one layer with the memory behind it.
 struct OwnedEvidence {
     LayerEvidence view;
-    std::vector<float> lastRows, columnSums, keyNorms, valueNorms, outputValueNorms, queries, keys, values, queryMeans, queryCovariances;
+    std::vector<float> lastRows, columnSums, keyNorms, valueNorms, outputValueNorms, queries, keys, values, queryMeans,
+        queryCovariances;
 
-    /// Points the views at the arrays; call after filling or moving them.
+    OwnedEvidence() = default;
+    OwnedEvidence(OwnedEvidence&&) = default; ///< a moved vector keeps its memory, so the views stay right
+    OwnedEvidence& operator=(OwnedEvidence&&) = default;
+    OwnedEvidence(const OwnedEvidence&) = delete;
+    OwnedEvidence& operator=(const OwnedEvidence&) = delete;
+
+    /// Points the views at the arrays; call after filling them.
     void bind();
 };
 
-/// Gathers evidence of a sample from a recording: recorded statistics first, rows from queries and keys where they are needed,
-/// the stored tail otherwise. Throws RecordingError that names the `capture` option which records what is missing.
+/// Gathers evidence of a sample from a recording: recorded statistics first, rows from queries and keys where they are
+/// needed (the bits of the forward pass), the stored tail otherwise; never from float16 maps.
+///
+/// T is the prompt, in layers with a sliding window its last `window` tokens. Throws RecordingError that names the
+/// file, the layer and the `capture` option which records what is missing. Belongs to one thread, as its Recording
+/// does; rows are computed by oneTBB.
 class EvidenceBuilder {
 public:
     /// `recording` outlives this object.
@@ -33,6 +42,7 @@ private:
     const Recording* m_recording;
 };
 
+/// The layout that the spans stored with a sample describe.
 PromptLayout promptLayout(const Recording& recording, int sample);
 
 } // namespace kvloupe

@@ -3,9 +3,12 @@
 #pragma once
 
 #include "core/methods/method.h"
+#include "core/replay/cache_timeline.h"
 #include "core/replay/evidence_builder.h"
 
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -13,45 +16,77 @@ namespace kvloupe {
 
 /// What one method keeps of one sample at one budget.
 struct ReplayResult {
-    std::map<int, KeepSet> kept; ///< by layer
-    /// Mean over later... attention of the last prompt query rows that falls on kept tokens, [layer][query head], in [0, 1]; empty
-    /// where the recording has no rows. See docs/methods.md, retained mass.
+    std::map<int, KeepSet> kept; ///< by layer, positions
+    /// Share of the attention of the last prompt queries that falls on kept tokens, mean over these queries,
+    /// [layer][query head], in [0, 1]. Empty until addRetainedMass.
     std::map<int, std::vector<float>> retainedMass;
-    std::int64_t requestedTokens = 0;
+    std::int64_t requestedTokens = 0; ///< the budget as the user wrote it, rounded down; the method may round otherwise
 
     std::int64_t realisedTokens(int layer, int set) const;
 };
 
 /// Scores of all layers of one method on one sample: computed once, cut at any number of budgets.
 ///
-/// This is what makes the slider cheap: choose() re-selects, it reads nothing and scores nothing. Thread-safe once built.
+/// This is what makes the slider cheap: choose() re-selects, it reads nothing and scores nothing. Thread-safe once
+/// built.
 class ScoredSample {
 public:
-    /// `evidence` must cover method.needs(layout); one entry per recorded layer, ascending.
-    ScoredSample(Method method, PromptLayout layout, std::span<const LayerEvidence> evidence);
+    /// `evidence` must cover method.needs(layout); one entry per recorded layer, ascending. Scores layers in parallel.
+    ScoredSample(Method method, PromptLayout layout, std::span<const LayerEvidence> evidence, int sample = 0);
+    /// From scores that were computed layer by layer, so that evidence of one layer only is held at a time. `scores` is
+    /// in the order of `layers`.
+    ScoredSample(Method method, PromptLayout layout, std::vector<int> layers, std::vector<Scores> scores, int numLayers,
+        int kvHeads, int sample = 0);
 
     const Method& method() const { return m_method; }
-    /// Runs heads and layers in parallel (oneTBB).
-    ReplayResult choose(const Budget& budget) const;
+    const PromptLayout& layout() const { return m_layout; }
     std::span<const Scores> scores() const { return m_scores; }
     std::span<const int> layers() const { return m_layers; }
+    int numLayers() const { return m_numLayers; }
+    int kvHeads() const { return m_kvHeads; }
+
+    /// Cuts every layer, in parallel (oneTBB); the result does not depend on the number of threads.
+    ReplayResult choose(const Budget& budget) const;
+    /// Positions kept in one layer: what a window asks for first while a slider moves. Costs the whole model for
+    /// choosers of Model scope. Throws MethodError if `layer` was not scored.
+    KeepSet chooseLayer(const Budget& budget, int layer) const;
 
 private:
+    std::vector<KeepSet> cut(std::size_t first, std::size_t count, const Budget& budget) const;
+
     Method m_method;
     PromptLayout m_layout;
     int m_numLayers = 0;
     int m_kvHeads = 0;
+    int m_sample = 0;
     std::vector<int> m_layers;
     std::vector<Scores> m_scores;
 };
 
-/// Evidence of every recorded layer of a sample for several methods at once, then their scores.
+/// Fills result.retainedMass from the last min(rows, evidence.lastRowCount) rows of each layer's evidence.
+void addRetainedMass(ReplayResult& result, std::span<const LayerEvidence> evidence, std::int64_t rows = 1);
+
+/// Scores and cuts samples of a recording. Belongs to one thread, as its Recording does.
 class Replay {
 public:
+    /// `recording` outlives this object.
     explicit Replay(const Recording& recording);
+
+    /// Scores of several methods on every recorded layer; evidence is merged and held for one layer at a time.
     std::vector<ScoredSample> score(int sample, std::span<const Method> methods) const;
-    /// Fills ReplayResult::retainedMass: attention of the last `rows` prompt queries that falls on kept tokens.
+    /// The same with a layout that is not the recording's (spans corrected by hand).
+    std::vector<ScoredSample> score(int sample, const PromptLayout& layout, std::span<const Method> methods) const;
+
+    /// Fills retainedMass of all `results` of one sample from one pass over the rows. Leaves it empty when the
+    /// recording has no rows (neither queries and keys nor a tail).
+    void addRetainedMass(int sample, std::span<ReplayResult> results, std::int64_t rows = 1) const;
     void addRetainedMass(int sample, ReplayResult& result, std::int64_t rows = 1) const;
+
+    /// Runs the method's decode policy over the first `steps` generated tokens (all without). Methods without a policy
+    /// keep every generated token. Throws RecordingError if the policy needs rows that were not recorded, MethodError
+    /// if `steps` is more than was generated.
+    CacheTimeline timeline(int sample, const ScoredSample& scored, const Budget& budget,
+        std::optional<std::int64_t> steps = std::nullopt) const;
 
 private:
     const Recording* m_recording;
