@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#pragma once
+
+#include "views/heatmap/color_map.h"
+#include "views/heatmap/tile_source.h"
+#include "views/session/sample_model.h"
+#include "views/session/selection.h"
+
+#include <QAbstractScrollArea>
+
+#include <memory>
+
+namespace kvloupe {
+
+/// Thumbnails of every head: a row per layer, a column per head. A click, or arrows and Enter, selects.
+///
+/// Layers load one by one in the background, those on show first; a head without data says so. The frame with two tones
+/// is the head of the Selection, the dashed one the keyboard's.
+class HeadWall : public QAbstractScrollArea {
+    Q_OBJECT
+
+public:
+    /// `selection` outlives the wall.
+    explicit HeadWall(Selection* selection, QWidget* parent = nullptr);
+    ~HeadWall() override;
+
+    void setSample(SampleModelPtr sample, RecordingSource* source);
+    void setSample(SampleModelPtr sample, std::shared_ptr<TileSource> tiles);
+    void setColors(ColorMap map, ColorScale scale, ColorRange range);
+    void setPooling(Pooling pooling);
+    /// Edge of a thumbnail in logical pixels, 16 to 128.
+    void setThumbnailSize(int size);
+
+    /// Rectangle of a thumbnail in viewport coordinates; empty if the layer was not recorded.
+    QRect thumbnailRect(int layer, int head) const;
+    bool isLoaded() const; ///< every layer is there or has failed
+
+signals:
+    void loaded();
+    void failed(const QString& message);
+
+protected:
+    void paintEvent(QPaintEvent* event) override;
+    void resizeEvent(QResizeEvent* event) override;
+    void keyPressEvent(QKeyEvent* event) override;
+    void mousePressEvent(QMouseEvent* event) override;
+    bool viewportEvent(QEvent* event) override;
+    void changeEvent(QEvent* event) override;
+    QSize sizeHint() const override;
+
+private:
+    struct State;
+    std::unique_ptr<State> m_state;
+};
+
+} // namespace kvloupe
