@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#include "capture/checkpoint/checkpoint.h"
+
+#include "capture/checkpoint/gguf_checkpoint.h"
+#include "capture/checkpoint/safetensors_checkpoint.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <numeric>
+
+namespace kvloupe {
+
+std::unique_ptr<Checkpoint> Checkpoint::open(const std::filesystem::path& path)
+{
+    std::error_code error;
+    const auto status = std::filesystem::status(path, error);
+    if (!std::filesystem::exists(status))
+        throw CheckpointError(fmt::format("{}: no such file or folder", path.string()));
+    if (std::filesystem::is_directory(status))
+        return std::make_unique<SafetensorsCheckpoint>(path);
+    if (path.extension() == ".safetensors")
+        throw CheckpointError(fmt::format(
+            "{}: a safetensors file alone has no configuration; give the folder with its config.json", path.string()));
+    return std::make_unique<GgufCheckpoint>(path);
+}
+
+const TensorInfo* Checkpoint::find(std::string_view name) const
+{
+    const auto found = std::ranges::lower_bound(m_tensors, name, {}, &TensorInfo::name);
+    return found == m_tensors.end() || found->name != name ? nullptr : &*found;
+}
+
+void Checkpoint::adopt(
+    ModelConfig config, std::vector<TensorInfo> tensors, std::vector<std::span<const std::byte>> storage)
+{
+    std::vector<std::size_t> order(tensors.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::ranges::sort(order, {}, [&](std::size_t i) -> const std::string& { return tensors[i].name; });
+    for (const std::size_t i : order) {
+        if (!m_tensors.empty() && m_tensors.back().name == tensors[i].name)
+            throw CheckpointError(
+                fmt::format("{}: tensor {} occurs twice", m_path.string(), inQuotes(m_tensors.back().name)));
+        m_tensors.push_back(std::move(tensors[i]));
+        m_storage.push_back(storage[i]);
+    }
+    m_config = std::move(config);
+    for (const auto& [name, shape] : requiredTensors(m_config)) {
+        const TensorInfo* const tensor = find(name);
+        if (tensor == nullptr)
+            throw CheckpointError(fmt::format(
+                "{}: tensor {} is missing, architecture {} needs it", m_path.string(), name, m_config.architecture));
+        if (tensor->shape != shape)
+            throw CheckpointError(fmt::format("{}: tensor {}: found shape [{}], expected [{}] from the configuration",
+                m_path.string(), name, fmt::join(tensor->shape, ", "), fmt::join(shape, ", ")));
+    }
+}
+
+void Checkpoint::readFloat32(
+    std::string_view name, std::int64_t rowBegin, std::int64_t rowEnd, std::span<float> out) const
+{
+    const TensorInfo* const tensor = find(name);
+    if (tensor == nullptr)
+        throw CheckpointError(fmt::format("{}: has no tensor {}", m_path.string(), inQuotes(name)));
+    if (rowBegin < 0 || rowEnd < rowBegin || rowEnd > tensor->rows())
+        throw CheckpointError(fmt::format("{}: tensor {}: rows [{}, {}) are outside its {} rows", m_path.string(), name,
+            rowBegin, rowEnd, tensor->rows()));
+    const auto length = static_cast<std::size_t>(tensor->rowLength());
+    const auto count = static_cast<std::size_t>(rowEnd - rowBegin);
+    if (out.size() != count * length)
+        throw CheckpointError(fmt::format("{}: tensor {}: room for {} values, {} rows of {} were asked for",
+            m_path.string(), name, out.size(), count, length));
+    const auto bytes = m_storage[static_cast<std::size_t>(tensor - m_tensors.data())];
+    const std::size_t rowBytes = bytes.size() / static_cast<std::size_t>(tensor->rows());
+    if (!isPermuted(*tensor))
+        return dequantize(
+            tensor->type, bytes.subspan(static_cast<std::size_t>(rowBegin) * rowBytes, count * rowBytes), out);
+    if (tensor->shape.size() == 1)
+        return count == 0 ? void() : readPermutedBias(*tensor, bytes, out);
+    for (std::size_t row = 0; row < count; ++row) {
+        const auto stored = static_cast<std::size_t>(storedRow(*tensor, rowBegin + static_cast<std::int64_t>(row)));
+        dequantize(tensor->type, bytes.subspan(stored * rowBytes, rowBytes), out.subspan(row * length, length));
+    }
+}
+
+void Checkpoint::readPermutedBias(
+    const TensorInfo& tensor, std::span<const std::byte> bytes, std::span<float> out) const
+{
+    std::vector<float> stored(out.size());
+    dequantize(tensor.type, bytes, stored);
+    for (std::size_t i = 0; i < out.size(); ++i)
+        out[i] = stored[static_cast<std::size_t>(storedRow(tensor, static_cast<std::int64_t>(i)))];
+}
+
+std::vector<float> Checkpoint::readFloat32(std::string_view name) const
+{
+    const TensorInfo* const tensor = find(name);
+    const std::int64_t rows = tensor == nullptr ? 0 : tensor->rows();
+    std::vector<float> values(tensor == nullptr ? 0 : static_cast<std::size_t>(rows * tensor->rowLength()));
+    readFloat32(name, 0, rows, values);
+    return values;
+}
+
+} // namespace kvloupe

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#include "capture/checkpoint/config_limits.h"
+
+#include "capture/checkpoint/checkpoint_error.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace kvloupe {
+
+void checkArchitecture(std::string_view architecture, std::string_view field, const FieldError& fail)
+{
+    const auto known = knownArchitectures();
+    if (std::ranges::find(known, architecture) == known.end())
+        fail(field,
+            fmt::format(
+                "the architecture {} is not known (known: {})", inQuotes(architecture), fmt::join(known, ", ")));
+}
+
+void checkConsistency(const ModelConfig& config, const FieldError& fail)
+{
+    if (config.numHeads % config.numKvHeads != 0)
+        fail("number of KV heads",
+            fmt::format("{} KV heads do not divide {} query heads", config.numKvHeads, config.numHeads));
+    if (config.headDim % 2 != 0)
+        fail("head dimension", fmt::format("found {}, rotary embedding needs an even number", config.headDim));
+    if (!(config.rmsNormEps > 0 && config.rmsNormEps < 1))
+        fail("RMS norm epsilon", fmt::format("found {}, expected a number between 0 and 1", config.rmsNormEps));
+    if (!(config.ropeTheta >= 1 && std::isfinite(config.ropeTheta)))
+        fail("RoPE theta", fmt::format("found {}, expected a finite number of at least 1", config.ropeTheta));
+    for (const double factor : config.ropeFactors)
+        if (!(factor > 0 && std::isfinite(factor)))
+            fail("RoPE scaling", fmt::format("found the factor {}, expected a positive number", factor));
+    if (config.bosId >= config.vocabSize)
+        fail("beginning-of-sequence id",
+            fmt::format("{} is outside the vocabulary of {}", config.bosId, config.vocabSize));
+    for (const std::int32_t id : config.eosIds)
+        if (id < 0 || id >= config.vocabSize)
+            fail("end-of-sequence id", fmt::format("{} is outside the vocabulary of {}", id, config.vocabSize));
+}
+
+} // namespace kvloupe

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+
+namespace kvloupe {
+
+/// A whole file, read-only in memory (mmap). Movable; the bytes stay valid while any move of it lives.
+/// A file that is cut while it is mapped ends the program with SIGBUS, as with every mmap reader.
+class MappedFile {
+public:
+    /// Throws CheckpointError if the file is missing, is no regular file, is empty or cannot be read.
+    explicit MappedFile(const std::filesystem::path& path);
+    MappedFile(MappedFile&& other) noexcept;
+    MappedFile& operator=(MappedFile&& other) noexcept;
+    MappedFile(const MappedFile&) = delete;
+    MappedFile& operator=(const MappedFile&) = delete;
+    ~MappedFile();
+
+    std::span<const std::byte> bytes() const { return {m_data, m_size}; }
+    const std::filesystem::path& path() const { return m_path; }
+
+private:
+    std::filesystem::path m_path;
+    const std::byte* m_data = nullptr;
+    std::size_t m_size = 0;
+};
+
+} // namespace kvloupe
