@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#pragma once
+
+#include "views/methods/method_model.h"
+#include "views/methods/replay_model.h"
+
+#include <QWidget>
+
+class QDoubleSpinBox;
+class QLabel;
+class QLineEdit;
+class QProgressBar;
+class QSlider;
+class QTreeView;
+
+namespace kvloupe {
+
+/// The keep slider, the methods with their colours and what they keep of the head in view, and a line to add a method
+/// by its SPEC; what is wrong with a SPEC stands under the line.
+class MethodsPanel final : public QWidget {
+    Q_OBJECT
+
+public:
+    /// Both models outlive the panel.
+    MethodsPanel(MethodModel* methods, ReplayModel* replay, QWidget* parent = nullptr);
+
+    QSlider* keepSlider() const { return m_slider; }
+    QLineEdit* specLine() const { return m_spec; }
+    QTreeView* table() const { return m_table; }
+
+public slots:
+    /// Shows or hides the method in a row, counted from 0; rows that do not exist are ignored.
+    void toggleMethod(int row);
+    void focusSpecLine();
+
+protected:
+    void resizeEvent(QResizeEvent* event) override;
+    bool eventFilter(QObject* watched, QEvent* event) override;
+
+private:
+    void addMethod();
+    void removeCurrent();
+    void showKeep();
+    void showProgress(int done, int total);
+    void fitColumns();
+
+    MethodModel* m_methods;
+    ReplayModel* m_replay;
+    QSlider* m_slider;
+    QDoubleSpinBox* m_percent;
+    QLabel* m_tokens;
+    QTreeView* m_table;
+    QLineEdit* m_spec;
+    QLabel* m_problem;
+    QProgressBar* m_progress;
+};
+
+} // namespace kvloupe

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#include "views/tokens/token_panel.h"
+
+#include <QCheckBox>
+#include <QHBoxLayout>
+#include <QKeyEvent>
+#include <QLabel>
+#include <QLineEdit>
+#include <QShortcut>
+#include <QToolButton>
+#include <QVBoxLayout>
+
+namespace kvloupe {
+
+TokenPanel::TokenPanel(QWidget* parent)
+    : QWidget(parent)
+    , m_view(new TokenView(this))
+    , m_caption(new QLabel(this))
+    , m_findBar(new QWidget(this))
+    , m_pattern(new QLineEdit(m_findBar))
+    , m_regularExpression(new QCheckBox(tr("&Regular expression"), m_findBar))
+    , m_matches(new QLabel(m_findBar))
+{
+    m_caption->setTextFormat(Qt::PlainText);
+    m_caption->setTextInteractionFlags(Qt::TextSelectableByMouse);
+    m_caption->setContentsMargins(8, 4, 8, 4);
+    m_caption->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+    m_caption->setObjectName(QStringLiteral("tokenCaption"));
+
+    m_pattern->setPlaceholderText(tr("Find in the prompt"));
+    m_pattern->setAccessibleName(tr("Find in the prompt"));
+    m_pattern->setClearButtonEnabled(true);
+    m_pattern->setObjectName(QStringLiteral("findPattern"));
+    m_pattern->installEventFilter(this);
+    m_matches->setObjectName(QStringLiteral("findMatches"));
+    m_matches->setMinimumWidth(m_matches->fontMetrics().horizontalAdvance(QStringLiteral("0000 of 0000")));
+    const auto button = [this](Qt::ArrowType arrow, const QString& name) {
+        auto* tool = new QToolButton(m_findBar);
+        tool->setArrowType(arrow);
+        tool->setAutoRaise(true);
+        tool->setFocusPolicy(Qt::StrongFocus);
+        tool->setToolTip(name);
+        tool->setAccessibleName(name);
+        return tool;
+    };
+    QToolButton* previous = button(Qt::UpArrow, tr("Previous match (Shift+F3)"));
+    QToolButton* next = button(Qt::DownArrow, tr("Next match (F3)"));
+    auto* close = new QToolButton(m_findBar);
+    close->setText(tr("Close"));
+    close->setAutoRaise(true);
+    close->setFocusPolicy(Qt::StrongFocus);
+    auto* row = new QHBoxLayout(m_findBar);
+    row->setContentsMargins(8, 4, 8, 4);
+    row->addWidget(m_pattern, 1);
+    row->addWidget(m_matches);
+    row->addWidget(previous);
+    row->addWidget(next);
+    row->addWidget(m_regularExpression);
+    row->addWidget(close);
+    m_findBar->hide();
+
+    auto* column = new QVBoxLayout(this);
+    column->setContentsMargins(0, 0, 0, 0);
+    column->setSpacing(0);
+    column->addWidget(m_caption);
+    column->addWidget(m_view, 1);
+    column->addWidget(m_findBar);
+
+    connect(m_pattern, &QLineEdit::textChanged, this, &TokenPanel::find);
+    connect(m_regularExpression, &QCheckBox::toggled, this, &TokenPanel::find);
+    connect(previous, &QToolButton::clicked, this, [this] { m_view->goToMatch(-1); });
+    connect(next, &QToolButton::clicked, this, [this] { m_view->goToMatch(1); });
+    connect(close, &QToolButton::clicked, this, &TokenPanel::closeFindBar);
+    connect(m_view, &TokenView::matchesChanged, this, &TokenPanel::showMatches);
+    const auto shortcut = [this](const QKeySequence& keys, int step) {
+        auto* action = new QShortcut(keys, this, nullptr, nullptr, Qt::WidgetWithChildrenShortcut);
+        connect(action, &QShortcut::activated, this, [this, step] { m_view->goToMatch(step); });
+    };
+    shortcut(QKeySequence(Qt::Key_F3), 1);
+    shortcut(QKeySequence(Qt::SHIFT | Qt::Key_F3), -1);
+    setFocusProxy(m_view);
+}
+
+void TokenPanel::setCaption(const QString& caption)
+{
+    m_caption->setText(caption);
+    m_caption->setToolTip(caption);
+}
+
+void TokenPanel::openFindBar()
+{
+    m_findBar->show();
+    m_pattern->setFocus(Qt::ShortcutFocusReason);
+    m_pattern->selectAll();
+}
+
+void TokenPanel::closeFindBar()
+{
+    m_pattern->clear();
+    m_findBar->hide();
+    m_view->setFocus(Qt::OtherFocusReason);
+}
+
+bool TokenPanel::eventFilter(QObject* watched, QEvent* event)
+{
+    if (watched == m_pattern && event->type() == QEvent::KeyPress) {
+        const auto* key = static_cast<QKeyEvent*>(event);
+        if (key->key() == Qt::Key_Escape) {
+            closeFindBar();
+            return true;
+        }
+        if (key->key() == Qt::Key_Return || key->key() == Qt::Key_Enter) {
+            m_view->goToMatch(key->modifiers().testFlag(Qt::ShiftModifier) ? -1 : 1);
+            return true;
+        }
+    }
+    return QWidget::eventFilter(watched, event);
+}
+
+void TokenPanel::find()
+{
+    const QString problem = m_view->find(
+        m_pattern->text(), m_regularExpression->isChecked() ? FindMode::RegularExpression : FindMode::Text);
+    if (!problem.isEmpty())
+        m_matches->setText(problem);
+}
+
+void TokenPanel::showMatches(int current, int count)
+{
+    if (m_pattern->text().isEmpty())
+        m_matches->clear();
+    else if (count == 0)
+        m_matches->setText(tr("no match"));
+    else
+        m_matches->setText(tr("%1 of %2").arg(current + 1).arg(count));
+}
+
+} // namespace kvloupe

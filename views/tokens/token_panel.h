@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#pragma once
+
+#include "views/tokens/token_view.h"
+
+#include <QWidget>
+
+class QCheckBox;
+class QLabel;
+class QLineEdit;
+
+namespace kvloupe {
+
+/// The text with a line above it that says what is faded, and a find bar below it (Ctrl+F).
+class TokenPanel final : public QWidget {
+    Q_OBJECT
+
+public:
+    explicit TokenPanel(QWidget* parent = nullptr);
+
+    TokenView* view() const { return m_view; }
+    /// One line of plain text: "SnapKV keeps 213 of 712 tokens in layer 12, KV head 2".
+    void setCaption(const QString& caption);
+    void openFindBar();
+    void closeFindBar();
+
+protected:
+    bool eventFilter(QObject* watched, QEvent* event) override;
+
+private:
+    void find();
+    void showMatches(int current, int count);
+
+    TokenView* m_view;
+    QLabel* m_caption;
+    QWidget* m_findBar;
+    QLineEdit* m_pattern;
+    QCheckBox* m_regularExpression;
+    QLabel* m_matches;
+};
+
+} // namespace kvloupe
