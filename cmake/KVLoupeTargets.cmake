@@ -17,12 +17,17 @@ function(kvloupe_library name)
     kvloupe_warnings(${name})
 endfunction()
 
-# kvloupe_test(name SOURCES ... LIBRARIES ... [LABELS ...] [TIMEOUT seconds]): one GoogleTest program, every test known to
-# ctest. Tests find their data through the macro KVLOUPE_TEST_DATA and the programs through KVLOUPE_BIN_DIR.
+# kvloupe_test(name SOURCES ... LIBRARIES ... [LABELS label] [TIMEOUT seconds]): one GoogleTest program, every test known to
+# ctest. Tests find their data through the macro KVLOUPE_TEST_DATA and the programs through KVLOUPE_BIN_DIR. The label is
+# the layer (core, capture, views, app) unless another one is given, for example "slow": not run under the sanitizers.
 function(kvloupe_test name)
     cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBRARIES;LABELS" ${ARGN})
     if(NOT arg_TIMEOUT)
         set(arg_TIMEOUT 300)
+    endif()
+    if(NOT arg_LABELS)
+        cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY "${PROJECT_SOURCE_DIR}/tests" OUTPUT_VARIABLE folder)
+        string(REGEX REPLACE "/.*" "" arg_LABELS "${folder}")
     endif()
     add_executable(${name} ${arg_SOURCES})
     target_link_libraries(${name} PRIVATE ${arg_LIBRARIES} GTest::gtest GTest::gmock)
