@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#include "app/commands/capture_command.h"
+
+#include "capture/checkpoint/model_catalog.h"
+#include "capture/model/blas_info.h"
+#include "capture/recorder/capture_session.h"
+#include "core/progress/interrupt.h"
+#include "core/progress/progress.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <memory>
+
+namespace kvloupe {
+
+namespace {
+
+/// What the options of the command line are bound to.
+struct Arguments {
+    std::string model;
+    std::string out;
+    std::string prompt;
+    std::string promptFile;
+    std::string promptLines;
+    std::string ids;
+    std::string record;
+    std::vector<std::string> with;
+    std::string layers;
+    std::vector<std::string> heads;
+    std::string decodeRows = "all";
+    std::string compression = "fast";
+    bool chat = false;
+    std::string chatTemplate;
+    std::string spans = "auto";
+    std::string shotSeparator;
+    std::string role;
+    std::string device = "cpu";
+    std::string dtype = "float32";
+    std::int64_t generate = 0;
+    int threads = 0;
+    std::string memory;
+    bool estimate = false;
+    bool resume = false;
+    bool overwrite = false;
+    bool noMerge = false;
+    bool json = false;
+    std::string progress = "bar";
+};
+
+int number(std::string_view text, std::string_view option)
+{
+    int value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size() || value < 0) {
+        throw PromptError(fmt::format("{}: found \"{}\", expected a whole number from 0 on", option, text));
+    }
+    return value;
+}
+
+std::vector<std::string_view> split(std::string_view text, char separator)
+{
+    std::vector<std::string_view> parts;
+    while (true) {
+        const std::size_t at = text.find(separator);
+        parts.push_back(text.substr(0, at));
+        if (at == std::string_view::npos) {
+            return parts;
+        }
+        text.remove_prefix(at + 1);
+    }
+}
+
+/// "0-5,8" to 0 1 2 3 4 5 8.
+std::vector<int> layerList(const std::string& text)
+{
+    std::vector<int> layers;
+    if (text.empty()) {
+        return layers;
+    }
+    for (const std::string_view part : split(text, ',')) {
+        const auto ends = split(part, '-');
+        const int first = number(ends.front(), "--layers");
+        const int last = number(ends.back(), "--layers");
+        if (ends.size() > 2 || last < first || last - first > 100'000) {
+            throw PromptError(fmt::format("--layers: found \"{}\", expected layers such as 0-5,8", part));
+        }
+        for (int layer = first; layer <= last; ++layer) {
+            layers.push_back(layer);
+        }
+    }
+    std::sort(layers.begin(), layers.end());
+    layers.erase(std::unique(layers.begin(), layers.end()), layers.end());
+    return layers;
+}
+
+/// "5:3" "20:7" to {5: [3], 20: [7]}.
+std::map<int, std::vector<int>> headMap(const std::vector<std::string>& pairs)
+{
+    std::map<int, std::vector<int>> result;
+    for (const std::string& pair : pairs) {
+        const auto parts = split(pair, ':');
+        if (parts.size() != 2) {
+            throw PromptError(fmt::format("--heads: found \"{}\", expected LAYER:HEAD such as 5:3", pair));
+        }
+        result[number(parts[0], "--heads")].push_back(number(parts[1], "--heads"));
+    }
+    for (auto& [layer, heads] : result) {
+        std::sort(heads.begin(), heads.end());
+        heads.erase(std::unique(heads.begin(), heads.end()), heads.end());
+    }
+    return result;
+}
+
+/// "900M", "4G", "1073741824" to bytes.
+std::uint64_t byteCount(const std::string& text)
+{
+    if (text.empty()) {
+        return 0;
+    }
+    std::string_view digits = text;
+    std::uint64_t unit = 1;
+    switch (digits.back()) {
+    case 'K':
+    case 'k':
+        unit = std::uint64_t{1} << 10;
+        break;
+    case 'M':
+    case 'm':
+        unit = std::uint64_t{1} << 20;
+        break;
+    case 'G':
+    case 'g':
+        unit = std::uint64_t{1} << 30;
+        break;
+    default:
+        break;
+    }
+    if (unit > 1) {
+        digits.remove_suffix(1);
+    }
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (error != std::errc() || end != digits.data() + digits.size() || value == 0
+        || value > (std::uint64_t{1} << 52) / unit) {
+        throw PromptError(fmt::format("--memory: found \"{}\", expected bytes such as 900M or 4G", text));
+    }
+    return value * unit;
+}
+
+std::int64_t decodeRowLimit(const std::string& text)
+{
+    if (text == "all") {
+        return -1;
+    }
+    if (text == "none") {
+        return 0;
+    }
+    if (text.starts_with("last:")) {
+        return number(std::string_view(text).substr(5), "--decode-rows");
+    }
+    throw PromptError(fmt::format("--decode-rows: found \"{}\", expected all, last:N or none", text));
+}
+
+std::vector<PromptInput> prompts(const Arguments& arguments)
+{
+    const int given = int(!arguments.prompt.empty()) + int(!arguments.promptFile.empty())
+        + int(!arguments.promptLines.empty()) + int(!arguments.ids.empty());
+    if (given != 1) {
+        throw PromptError(fmt::format("prompt: found {} sources, expected exactly one of --prompt, --prompt-file, "
+                                      "--prompts, --ids, with text in it",
+            given));
+    }
+    if (!arguments.promptLines.empty()) {
+        return readPromptLines(arguments.promptLines);
+    }
+    if (!arguments.ids.empty()) {
+        return readTokenIds(arguments.ids);
+    }
+    PromptInput input;
+    input.text = arguments.prompt.empty() ? readPromptFile(arguments.promptFile) : arguments.prompt;
+    if (input.text.empty()) {
+        throw PromptError(fmt::format("{}: it is empty, expected a prompt", arguments.promptFile));
+    }
+    return {std::move(input)};
+}
+
+/// The command line for the recording: the text of a prompt stays out of it.
+std::string commandText(const Arguments& arguments)
+{
+    std::string text = fmt::format("capture {} --out {}", arguments.model, arguments.out);
+    const auto add = [&](std::string_view option, const std::string& value) {
+        if (!value.empty()) {
+            text += fmt::format(" {} {}", option, value);
+        }
+    };
+    add("--prompt", arguments.prompt.empty() ? "" : "...");
+    add("--prompt-file", arguments.promptFile);
+    add("--prompts", arguments.promptLines);
+    add("--ids", arguments.ids);
+    add("--record", arguments.record);
+    add("--layers", arguments.layers);
+    add("--heads", fmt::format("{}", fmt::join(arguments.heads, ",")));
+    add("--decode-rows", arguments.decodeRows == "all" ? "" : arguments.decodeRows);
+    add("--compression", arguments.compression);
+    add("--generate", arguments.generate > 0 ? fmt::format("{}", arguments.generate) : "");
+    text += arguments.chat ? " --chat" : "";
+    add("--chat-template", arguments.chatTemplate);
+    add("--spans", arguments.spans == "auto" ? "" : arguments.spans);
+    add("--shot-separator", arguments.shotSeparator);
+    return text;
+}
+
+CaptureOptions captureOptions(const Arguments& arguments)
+{
+    CaptureOptions options;
+    options.prompts = prompts(arguments);
+    options.model = resolveModel(arguments.model);
+    options.modelName = arguments.model == options.model.string() ? std::string() : arguments.model;
+    options.out = arguments.out;
+    if (arguments.record == "full") {
+        options.kind = RecordKind::Full;
+    } else if (arguments.record == "qk") {
+        options.kind = RecordKind::QueriesKeys;
+    } else if (arguments.record == "stats") {
+        options.kind = RecordKind::Statistics;
+    }
+    options.compression = arguments.compression == "none" ? Compression::None
+        : arguments.compression == "small"                ? Compression::Small
+                                                          : Compression::Fast;
+    options.generate = arguments.generate;
+    options.decodeRows = decodeRowLimit(arguments.decodeRows);
+    options.layers = layerList(arguments.layers);
+    options.mapHeads = headMap(arguments.heads);
+    options.chat = arguments.chat;
+    if (!arguments.chatTemplate.empty()) {
+        options.chatTemplate = readPromptFile(arguments.chatTemplate);
+    }
+    if (arguments.spans == "none") {
+        options.spanRule = CaptureOptions::SpanRule::None;
+    } else if (arguments.spans != "auto") {
+        options.spanRule = CaptureOptions::SpanRule::Given;
+        if (options.prompts.size() != 1) {
+            throw PromptError("--spans: a file of spans fits one prompt; write them into prompts.jsonl instead");
+        }
+        options.prompts.front().spans = readSpans(arguments.spans);
+    }
+    options.shotSeparator = arguments.shotSeparator;
+    options.role = arguments.role;
+    options.command = commandText(arguments);
+    options.threads = arguments.threads;
+    options.memoryLimit = byteCount(arguments.memory);
+    options.overwrite = arguments.overwrite;
+    options.resume = arguments.resume;
+    options.merge = !arguments.noMerge;
+    return options;
+}
+
+std::string_view kindName(RecordKind kind)
+{
+    return kind == RecordKind::Full ? "full" : kind == RecordKind::QueriesKeys ? "qk" : "stats";
+}
+
+void printEstimate(const CaptureEstimate& estimate, bool json)
+{
+    if (json) {
+        nlohmann::json line{{"record", kindName(estimate.kind)}, {"file_bytes", estimate.fileBytes},
+            {"map_bytes", estimate.mapBytes}, {"memory_bytes", estimate.memoryBytes}};
+        line["seconds"] = estimate.seconds ? nlohmann::json(*estimate.seconds) : nlohmann::json();
+        fmt::print("{}\n", line.dump());
+        return;
+    }
+    fmt::print("record   {}\nfile     {:.1f} MiB before compression, {:.1f} MiB of them maps\nmemory   {:.0f} MiB\n",
+        kindName(estimate.kind), static_cast<double>(estimate.fileBytes) / (1 << 20),
+        static_cast<double>(estimate.mapBytes) / (1 << 20), static_cast<double>(estimate.memoryBytes) / (1 << 20));
+    if (estimate.seconds) {
+        fmt::print("forward  {:.1f} s without recording, from a timed run\n", *estimate.seconds);
+    }
+}
+
+void run(const Arguments& arguments)
+{
+    const InterruptGuard interrupt;
+    Progress progress(progressModeFromName(arguments.progress).value_or(ProgressMode::Bar));
+    std::string current;
+    CaptureEvents events;
+    events.say = [&](std::string_view message) {
+        progress.clear();
+        fmt::print(stderr, "kvloupe: {}\n", message);
+    };
+    events.progress = [&](std::string_view stage, double fraction) {
+        if (stage != current) {
+            current = stage;
+            progress.begin(stage);
+        }
+        return progress.advance(fraction);
+    };
+    if (const std::string warning = blasWarning(); !warning.empty()) {
+        events.say(warning);
+    }
+    CaptureSession session(captureOptions(arguments), events);
+    if (arguments.estimate) {
+        const CaptureEstimate estimate = session.estimate(true);
+        progress.end();
+        printEstimate(estimate, arguments.json);
+        return;
+    }
+    if (arguments.progress != "none") {
+        for (const PreparedPrompt& prompt : session.prompts()) {
+            events.say(describeSpans(prompt));
+        }
+    }
+    const CaptureSummary summary = session.run();
+    progress.end();
+    if (arguments.json) {
+        fmt::print("{}\n",
+            nlohmann::json{{"recording", arguments.out}, {"record", kindName(session.kind())},
+                {"recorded", summary.recorded}, {"resumed", summary.resumed}, {"bytes", summary.fileBytes},
+                {"seconds", summary.forwardSeconds}}
+                .dump());
+    } else {
+        fmt::print("{}: {} sample{} recorded ({}), {:.1f} MiB, {:.2f} s\n", arguments.out, summary.recorded,
+            summary.recorded == 1 ? "" : "s", kindName(session.kind()),
+            static_cast<double>(summary.fileBytes) / (1 << 20), summary.forwardSeconds);
+    }
+}
+
+} // namespace
+
+void addCaptureCommand(CLI::App& program)
+{
+    auto arguments = std::make_shared<Arguments>();
+    CLI::App* command = program.add_subcommand("capture", "Record the attention of real forward passes");
+    command
+        ->add_option("model", arguments->model,
+            "GGUF file, folder in Hugging Face layout, or a name that `kvloupe models` lists")
+        ->required()
+        ->type_name("MODEL");
+    command->add_option("--out,-o", arguments->out, "Recording to write")->required()->type_name("REC.h5");
+    command->add_option("--prompt", arguments->prompt, "The prompt itself")->type_name("TEXT");
+    command->add_option("--prompt-file", arguments->promptFile, "File that holds one prompt")->type_name("FILE");
+    command
+        ->add_option("--prompts", arguments->promptLines,
+            "JSON lines with text or messages, and optionally id, pair_id, task, seed, spans")
+        ->type_name("F.jsonl");
+    command->add_option("--ids", arguments->ids, "JSON list of token ids, or list of such lists")->type_name("F.json");
+    command->add_option("--generate", arguments->generate, "Tokens to generate after the prompt, greedily")
+        ->check(CLI::Range(std::int64_t{0}, std::int64_t{1'000'000}))
+        ->type_name("N");
+    command
+        ->add_option("--record", arguments->record,
+            "full: with maps; qk: queries and keys; stats: statistics only (default: full while the maps of a sample "
+            "stay under 2 GiB, else qk)")
+        ->check(CLI::IsMember({"full", "qk", "stats"}));
+    command->add_option("--layers", arguments->layers, "Layers to record, for example 0-5,8 (default: all)")
+        ->type_name("LIST");
+    command->add_option("--heads", arguments->heads, "Heads whose maps are stored, LAYER:HEAD (default: all)")
+        ->delimiter(',')
+        ->type_name("L:H,...");
+    command->add_option("--decode-rows", arguments->decodeRows, "Rows of generated tokens to store: all, last:N, none")
+        ->capture_default_str()
+        ->type_name("WHICH");
+    command->add_option("--compression", arguments->compression, "none, fast (deflate 1) or small (deflate 6)")
+        ->check(CLI::IsMember({"none", "fast", "small"}))
+        ->capture_default_str();
+    command->add_flag("--chat", arguments->chat, "Make the prompt a user message of the model's chat template");
+    command->add_option("--chat-template", arguments->chatTemplate, "File with another chat template")
+        ->type_name("FILE");
+    command
+        ->add_option("--spans", arguments->spans,
+            "auto: find few-shot examples; none; or a JSON file of spans in bytes of the prompt")
+        ->capture_default_str()
+        ->type_name("auto|none|F");
+    command
+        ->add_option(
+            "--shot-separator", arguments->shotSeparator, "Regular expression (PCRE2) between few-shot examples")
+        ->type_name("REGEX");
+    command->add_option("--role", arguments->role, "Role of the model, for example instruct, reasoning, base")
+        ->type_name("ROLE");
+    command->add_option("--device", arguments->device, "Where to compute")
+        ->check(CLI::IsMember({"cpu"}))
+        ->capture_default_str();
+    command->add_option("--dtype", arguments->dtype, "Compute type")
+        ->check(CLI::IsMember({"float32"}))
+        ->capture_default_str();
+    command->add_option("--threads", arguments->threads, "Threads to use (default: all cores)")
+        ->check(CLI::Range(0, 4096))
+        ->type_name("N");
+    command
+        ->add_option(
+            "--memory", arguments->memory, "Refuse to start a run that needs more than this, for example 900M or 4G")
+        ->type_name("LIMIT");
+    command->add_flag("--estimate", arguments->estimate, "Print bytes, memory and time; record nothing");
+    command->add_flag("--resume", arguments->resume, "Go on after the last complete sample");
+    command->add_flag("--overwrite", arguments->overwrite, "Replace a recording that exists");
+    command->add_flag("--no-merge", arguments->noMerge, "Leave one file per sample in REC.h5.parts");
+    command->add_option("--progress", arguments->progress, "bar, json or none")
+        ->check(CLI::IsMember({"bar", "json", "none"}))
+        ->capture_default_str();
+    command->add_flag("--json", arguments->json, "Print the result as JSON");
+    command->footer(
+        "Example:\n  kvloupe capture smollm2-135m-instruct --prompt-file prompt.txt --generate 32 --out rec.h5");
+    command->callback([arguments] { run(*arguments); });
+}
+
+} // namespace kvloupe

@@ -1,0 +1,476 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#include "capture/recorder/capture_session.h"
+
+#include "capture/checkpoint/checkpoint.h"
+#include "capture/model/model_error.h"
+#include "capture/model/transformer.h"
+#include "capture/recorder/prompt_preparation.h"
+#include "capture/recorder/recording_observer.h"
+#include "core/recording/recording.h"
+#include "core/recording/recording_writer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+#include <thread>
+
+namespace kvloupe {
+
+namespace {
+
+constexpr std::uint64_t automaticMapLimit = std::uint64_t{2} << 30;
+constexpr std::int64_t timedTokens = 128; // of a timed estimate
+
+std::uint64_t product(std::initializer_list<std::int64_t> factors)
+{
+    return std::accumulate(factors.begin(), factors.end(), std::uint64_t{1},
+        [](std::uint64_t a, std::int64_t b) { return a * static_cast<std::uint64_t>(b); });
+}
+
+/// Tiles on and below the diagonal of an n x n map.
+std::int64_t causalTiles(std::int64_t edge)
+{
+    const std::int64_t tiles = (edge + tileSize - 1) / tileSize;
+    return tiles * (tiles + 1) / 2;
+}
+
+std::uint64_t tileBytes(std::int64_t edge)
+{
+    return product({causalTiles(edge), tileSize * tileSize, 2});
+}
+
+std::string samplePrefix(int sample, std::size_t samples)
+{
+    return samples == 1 ? std::string() : fmt::format("sample {} of {}: ", sample + 1, samples);
+}
+
+void checkSelection(const CaptureOptions& options, const ModelConfig& config)
+{
+    const auto check = [](std::string_view what, int found, int limit) {
+        if (found < 0 || found >= limit) {
+            throw PromptError(fmt::format("{}: found {}, expected 0 to {}", what, found, limit - 1));
+        }
+    };
+    for (const int layer : options.layers) {
+        check("--layers", layer, config.numLayers);
+    }
+    for (const auto& [layer, heads] : options.mapHeads) {
+        check("--heads: layer", layer, config.numLayers);
+        for (const int head : heads) {
+            check("--heads: head", head, config.numHeads);
+        }
+    }
+}
+
+} // namespace
+
+struct CaptureSession::State {
+    State(CaptureOptions captureOptions, CaptureEvents captureEvents, std::shared_ptr<Transformer> loaded);
+
+    void say(std::string_view message) const
+    {
+        if (events.say) {
+            events.say(message);
+        }
+    }
+    bool report(std::string_view stage, double fraction) const
+    {
+        return !events.progress || events.progress(stage, fraction);
+    }
+
+    Transformer& transformer();
+    ModelInfo modelInfo() const;
+    AttentionRecorder::Options recorderOptions() const;
+    std::uint64_t recordedLayers() const;
+    std::uint64_t mapBytes(std::int64_t promptTokens) const;
+    std::uint64_t fileBytes(std::int64_t promptTokens) const;
+    std::uint64_t memoryBytes() const;
+    std::int64_t longestPrompt() const;
+    void checkMemory() const;
+    bool isComplete(RecordingWriter& writer, int sample) const;
+    double record(RecordingWriter& writer, int sample);
+
+    CaptureOptions options;
+    CaptureEvents events;
+    std::unique_ptr<Checkpoint> checkpoint;
+    std::unique_ptr<Tokenizer> tokenizer;
+    std::vector<PreparedPrompt> prompts;
+    RecordKind kind = RecordKind::Full;
+    std::shared_ptr<Transformer> model;
+};
+
+CaptureSession::State::State(CaptureOptions captureOptions, CaptureEvents captureEvents, std::shared_ptr<Transformer> loaded)
+    : options(std::move(captureOptions))
+    , events(std::move(captureEvents))
+    , checkpoint(Checkpoint::open(options.model))
+    , model(std::move(loaded))
+{
+    const ModelConfig& config = checkpoint->config();
+    checkSelection(options, config);
+    const bool needsTokenizer = std::any_of(
+        options.prompts.begin(), options.prompts.end(), [](const PromptInput& input) { return input.ids.empty(); });
+    try {
+        tokenizer = Tokenizer::open(options.model);
+    } catch (const Error&) {
+        // Token ids can be recorded without a tokenizer.
+        if (needsTokenizer) {
+            throw;
+        }
+    }
+    std::optional<ChatTemplate> chat;
+    const bool needsChat = options.chat
+        || std::any_of(options.prompts.begin(), options.prompts.end(),
+            [](const PromptInput& input) { return !input.messages.empty(); });
+    if (needsChat) {
+        std::string text = options.chatTemplate;
+        if (text.empty()) {
+            text = checkpoint->chatTemplate();
+        }
+        if (text.empty() && tokenizer != nullptr) {
+            text = tokenizer->chatTemplate();
+        }
+        if (!text.empty()) {
+            chat = ChatTemplate::recognise(text);
+        }
+    }
+    if (options.prompts.empty()) {
+        throw PromptError("no prompt: expected --prompt, --prompt-file, --prompts or --ids");
+    }
+    for (std::size_t i = 0; i < options.prompts.size(); ++i) {
+        PromptInput input = options.prompts[i];
+        if (input.id.empty()) {
+            input.id = fmt::format("{:06}", i);
+        }
+        prompts.push_back(preparePrompt(input, tokenizer.get(), chat, options, config.maxPositions, config.vocabSize));
+    }
+    const std::uint64_t maps = mapBytes(longestPrompt());
+    kind = options.kind.value_or(maps < automaticMapLimit ? RecordKind::Full : RecordKind::QueriesKeys);
+    if (!options.kind && kind == RecordKind::QueriesKeys) {
+        say(fmt::format("maps of the longest prompt would take {:.1f} GiB, so queries and keys are recorded without "
+                        "maps (--record full stores them)",
+            static_cast<double>(maps) / (1U << 30)));
+    }
+}
+
+std::int64_t CaptureSession::State::longestPrompt() const
+{
+    std::size_t longest = 0;
+    for (const PreparedPrompt& prompt : prompts) {
+        longest = std::max(longest, prompt.ids.size());
+    }
+    return static_cast<std::int64_t>(longest);
+}
+
+std::uint64_t CaptureSession::State::recordedLayers() const
+{
+    return options.layers.empty() ? static_cast<std::uint64_t>(checkpoint->config().numLayers) : options.layers.size();
+}
+
+std::uint64_t CaptureSession::State::mapBytes(std::int64_t promptTokens) const
+{
+    const ModelConfig& config = checkpoint->config();
+    std::uint64_t heads = recordedLayers() * static_cast<std::uint64_t>(config.numHeads);
+    if (!options.mapHeads.empty()) {
+        heads = 0;
+        for (const auto& [layer, list] : options.mapHeads) {
+            heads += list.size();
+        }
+    }
+    return heads * tileBytes(promptTokens);
+}
+
+std::uint64_t CaptureSession::State::fileBytes(std::int64_t promptTokens) const
+{
+    const ModelConfig& config = checkpoint->config();
+    const std::int64_t total = promptTokens + options.generate;
+    std::uint64_t perLayer = product({total, 5 * config.numHeads + 2 * config.numKvHeads, 4});
+    perLayer += product({config.numHeads, config.headDim, config.headDim + 1, 4});
+    perLayer += product({config.numHeads, overviewEdge(promptTokens), overviewEdge(promptTokens), 4});
+    for (const int factor : pyramidFactors(promptTokens, kind)) {
+        perLayer += 2 * static_cast<std::uint64_t>(config.numHeads) * tileBytes((promptTokens + factor - 1) / factor);
+    }
+    if (kind != RecordKind::Statistics) {
+        perLayer += product({total, config.numHeads + 2 * config.numKvHeads, config.headDim, 4});
+    } else {
+        perLayer += product({config.numHeads, std::min<std::int64_t>(promptTokens, 64), promptTokens, 4});
+    }
+    return perLayer * recordedLayers() + (kind == RecordKind::Full ? mapBytes(promptTokens) : 0);
+}
+
+std::uint64_t CaptureSession::State::memoryBytes() const
+{
+    const ModelConfig& config = checkpoint->config();
+    std::uint64_t weights = 0;
+    for (const TensorInfo& tensor : checkpoint->tensors()) {
+        weights += 4
+            * std::accumulate(tensor.shape.begin(), tensor.shape.end(), std::uint64_t{1},
+                [](std::uint64_t a, std::int64_t b) { return a * static_cast<std::uint64_t>(b); });
+    }
+    const std::int64_t tokens = longestPrompt() + options.generate;
+    const auto threads = static_cast<std::int64_t>(
+        options.threads > 0 ? static_cast<unsigned>(options.threads) : std::thread::hardware_concurrency());
+    const std::uint64_t cache = product({config.numLayers, config.numKvHeads, tokens, 3 * config.headDim, 4});
+    const std::uint64_t hidden = product({tokens, 3 * config.hiddenSize + 3 * config.numHeads * config.headDim, 4});
+    const std::uint64_t blocks = product({threads, AttentionRecorder::blockRows, 2 * tokens + config.vocabSize, 4});
+    const std::uint64_t bands
+        = product({config.numHeads, tileSize, std::min<std::int64_t>(tokens / 4, 4096), 2 * 2 * 2});
+    return weights + cache + hidden + blocks + bands + RecordOptions().queueBytes;
+}
+
+void CaptureSession::State::checkMemory() const
+{
+    if (options.memoryLimit > 0 && memoryBytes() > options.memoryLimit) {
+        throw PromptError(fmt::format(
+            "--memory: the run needs about {} MiB, more than the limit of {} MiB; use fewer threads or shorter prompts",
+            memoryBytes() >> 20, options.memoryLimit >> 20));
+    }
+}
+
+Transformer& CaptureSession::State::transformer()
+{
+    if (!model) {
+        LoadOptions load;
+        load.threads = options.threads;
+        load.progress = [this](double fraction) { return report("loading the model", fraction); };
+        model = Transformer::load(*checkpoint, load);
+    }
+    return *model;
+}
+
+ModelInfo CaptureSession::State::modelInfo() const
+{
+    const ModelConfig& config = checkpoint->config();
+    ModelInfo info;
+    info.name = options.modelName.empty() ? config.name : options.modelName;
+    info.architecture = config.architecture;
+    info.fileSha256 = checkpoint->sha256();
+    info.config = config.json;
+    info.numLayers = config.numLayers;
+    info.numHeads = config.numHeads;
+    info.numKvHeads = config.numKvHeads;
+    info.headDim = config.headDim;
+    info.hiddenSize = config.hiddenSize;
+    info.vocabSize = config.vocabSize;
+    info.maxPositions = config.maxPositions;
+    info.attentionImplementation = "kvloupe blocks of 256 rows, float32";
+    info.inverseFrequencies = {config.inverseFrequencies()};
+    if (tokenizer != nullptr) {
+        info.tokenizerKind = tokenizer->kind();
+        info.tokenizerSha256 = tokenizer->sha256();
+    }
+    return info;
+}
+
+AttentionRecorder::Options CaptureSession::State::recorderOptions() const
+{
+    AttentionRecorder::Options result;
+    result.kind = kind;
+    result.compression = options.compression;
+    result.layers = options.layers;
+    result.decodeRows = options.decodeRows;
+    if (!options.mapHeads.empty()) {
+        result.mapHeads.resize(static_cast<std::size_t>(checkpoint->config().numLayers));
+        for (const auto& [layer, heads] : options.mapHeads) {
+            result.mapHeads[static_cast<std::size_t>(layer)] = heads;
+        }
+    }
+    return result;
+}
+
+bool CaptureSession::State::isComplete(RecordingWriter& writer, int sample) const
+{
+    if (!writer.completeSamples().contains(sample)) {
+        return false;
+    }
+    const SampleInfo there = writer.completeSample(sample);
+    const PreparedPrompt& prompt = prompts[static_cast<std::size_t>(sample)];
+    if (there.promptSha256 != prompt.sha256) {
+        throw PromptError(
+            fmt::format("--resume: sample {} of {} was recorded from another prompt (SHA-256 {}, expected {})", sample,
+                options.out.string(), there.promptSha256, prompt.sha256));
+    }
+    return true;
+}
+
+double CaptureSession::State::record(RecordingWriter& writer, int sample)
+{
+    const auto started = std::chrono::steady_clock::now();
+    const PreparedPrompt& prompt = prompts[static_cast<std::size_t>(sample)];
+    const ModelConfig& config = checkpoint->config();
+    const std::string prefix = samplePrefix(sample, prompts.size());
+    const auto promptTokens = static_cast<std::int64_t>(prompt.ids.size());
+
+    SampleInfo info;
+    info.id = prompt.input.id;
+    info.pairId = prompt.input.pairId;
+    info.task = prompt.input.task;
+    info.role = options.role;
+    info.seed = prompt.input.seed;
+    info.promptSha256 = prompt.sha256;
+    info.promptTokens = promptTokens;
+    info.totalTokens = promptTokens + options.generate;
+    info.softmaxScale = 1.0 / std::sqrt(static_cast<double>(config.headDim));
+
+    const ModelInfo described = modelInfo();
+    const auto sampleWriter = writer.beginSample(sample);
+    sampleWriter->begin(info);
+    AttentionRecorder recorder(*sampleWriter, described, promptTokens, info.totalTokens, recorderOptions());
+    RecordingObserver observer(recorder);
+
+    Transformer& runner = transformer();
+    KvCache cache = runner.makeCache(info.totalTokens);
+    PrefillOptions prefillOptions;
+    prefillOptions.progress = [&](double fraction) { return report(prefix + "recording the prompt", fraction); };
+    PrefillResult prefill = runner.prefill(prompt.ids, cache, prefillOptions, &observer);
+    sampleWriter->writeLastLogits(prefill.lastLogits);
+
+    SampleText text;
+    text.text = prompt.text;
+    text.ids = prompt.ids;
+    text.pieces = prompt.pieces;
+    text.offsets = prompt.offsets;
+    text.spans = prompt.spans;
+    text.nll = std::move(prefill.nll);
+    text.topIds = std::move(prefill.topIds);
+    text.topLogprobs = std::move(prefill.topLogprobs);
+    std::vector<float> logits = std::move(prefill.lastLogits);
+    for (std::int64_t step = 0; step < options.generate; ++step) {
+        const auto next = static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+        const DecodeResult decoded = runner.decode(next, cache, &observer);
+        text.ids.push_back(next);
+        text.nll.push_back(decoded.nll);
+        text.topIds.insert(text.topIds.end(), decoded.topIds.begin(), decoded.topIds.end());
+        text.topLogprobs.insert(text.topLogprobs.end(), decoded.topLogprobs.begin(), decoded.topLogprobs.end());
+        logits = decoded.logits;
+        if (!report(prefix + "generating", static_cast<double>(step + 1) / static_cast<double>(options.generate))) {
+            throw Cancelled("interrupted");
+        }
+        if (std::find(config.eosIds.begin(), config.eosIds.end(), next) != config.eosIds.end()) {
+            break;
+        }
+    }
+    info.totalTokens = std::ssize(text.ids);
+    recorder.finish(info.totalTokens);
+
+    if (info.totalTokens > promptTokens) {
+        const auto generatedIds = std::span(text.ids).subspan(prompt.ids.size());
+        if (tokenizer != nullptr) {
+            TokenText whole = tokenText(*tokenizer, text.ids);
+            text.text = std::move(whole.text);
+            text.pieces = std::move(whole.pieces);
+            text.offsets = std::move(whole.offsets);
+        } else {
+            for (const std::int32_t id : generatedIds) {
+                text.offsets.push_back({0, 0});
+                text.pieces.push_back(fmt::format("<{}>", id));
+            }
+        }
+        text.spans.push_back({promptTokens, info.totalTokens, SpanKind::Generated, -1, "generated"});
+    }
+    sampleWriter->writeText(text);
+    info.wallSeconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+    sampleWriter->commit(info);
+    return info.wallSeconds;
+}
+
+CaptureSession::CaptureSession(CaptureOptions options, CaptureEvents events, std::shared_ptr<Transformer> model)
+    : m_state(std::make_unique<State>(std::move(options), std::move(events), std::move(model)))
+{
+}
+
+CaptureSession::~CaptureSession() = default;
+
+std::span<const PreparedPrompt> CaptureSession::prompts() const
+{
+    return m_state->prompts;
+}
+
+RecordKind CaptureSession::kind() const
+{
+    return m_state->kind;
+}
+
+CaptureEstimate CaptureSession::estimate(bool timed)
+{
+    State& state = *m_state;
+    CaptureEstimate result;
+    result.kind = state.kind;
+    result.memoryBytes = state.memoryBytes();
+    double tokens = 0.0;
+    for (const PreparedPrompt& prompt : state.prompts) {
+        const auto length = static_cast<std::int64_t>(prompt.ids.size());
+        result.fileBytes += state.fileBytes(length);
+        result.mapBytes += state.kind == RecordKind::Full ? state.mapBytes(length) : 0;
+        tokens += static_cast<double>(length + state.options.generate);
+    }
+    if (timed) {
+        Transformer& runner = state.transformer();
+        const auto& longest
+            = std::max_element(state.prompts.begin(), state.prompts.end(), [](const auto& a, const auto& b) {
+                  return a.ids.size() < b.ids.size();
+              })->ids;
+        const auto head = std::span(longest).first(std::min<std::size_t>(longest.size(), timedTokens));
+        KvCache cache = runner.makeCache(static_cast<std::int64_t>(head.size()));
+        const auto started = std::chrono::steady_clock::now();
+        runner.prefill(head, cache, PrefillOptions());
+        const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+        result.seconds = seconds / static_cast<double>(head.size()) * tokens;
+    }
+    return result;
+}
+
+CaptureSummary CaptureSession::run()
+{
+    State& state = *m_state;
+    state.checkMemory();
+
+    RecordingInfo info;
+    info.uuid = makeUuid();
+    info.created = recordingTimestamp();
+    info.generator = "kvloupe " KVLOUPE_VERSION;
+    info.command = state.options.command;
+    RecordOptions recordOptions;
+    recordOptions.kind = state.kind;
+    recordOptions.compression = state.options.compression;
+    const auto existing = state.options.resume ? RecordingWriter::Existing::Resume
+        : state.options.overwrite              ? RecordingWriter::Existing::Overwrite
+                                               : RecordingWriter::Existing::Refuse;
+    RecordingWriter writer(state.options.out, info, state.modelInfo(), recordOptions, existing);
+
+    CaptureSummary summary;
+    for (int sample = 0; sample < static_cast<int>(state.prompts.size()); ++sample) {
+        if (state.isComplete(writer, sample)) {
+            ++summary.resumed;
+            continue;
+        }
+        summary.forwardSeconds += state.record(writer, sample);
+        ++summary.recorded;
+    }
+    state.report("merging", 0.0);
+    writer.finish(state.options.merge);
+    std::error_code ignored;
+    if (std::filesystem::is_regular_file(state.options.out, ignored)) {
+        summary.fileBytes = std::filesystem::file_size(state.options.out, ignored);
+    }
+    return summary;
+}
+
+std::string describeSpans(const PreparedPrompt& prompt)
+{
+    std::string line = fmt::format("{}: {} tokens", prompt.input.id, prompt.ids.size());
+    int shots = 0;
+    for (const Span& span : prompt.spans) {
+        if (span.kind == SpanKind::Shot) {
+            ++shots;
+        } else if (span.kind != SpanKind::ShotQuestion && span.kind != SpanKind::ShotAnswer) {
+            line += fmt::format(", {} {}-{}", spanKindName(span.kind), span.begin, span.end);
+        }
+    }
+    return line + (shots > 0 ? fmt::format(", {} shots", shots) : prompt.spans.empty() ? ", no spans" : "");
+}
+
+} // namespace kvloupe

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#pragma once
+
+#include "capture/recorder/prompt_input.h"
+#include "core/recording/attention_recorder.h"
+#include "core/recording/recording_types.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kvloupe {
+
+class Transformer;
+
+/// What `kvloupe capture` is asked to do; the command line and the Record dialog both end up here.
+struct CaptureOptions {
+    std::filesystem::path model;
+    std::string modelName; ///< as the user named it
+    std::filesystem::path out;
+    std::vector<PromptInput> prompts;
+    std::optional<RecordKind> kind; ///< empty: full while the maps of a sample stay under 2 GiB, else qk
+    Compression compression = Compression::Fast;
+    std::int64_t generate = 0; ///< tokens, greedy
+    std::int64_t decodeRows = -1; ///< the last n generated rows, negative = all
+    std::vector<int> layers; ///< to record, empty = all
+    std::map<int, std::vector<int>> mapHeads; ///< layer: heads with maps; empty = all of them
+    bool chat = false; ///< texts become user messages of the model's chat template
+    std::string chatTemplate; ///< overrides the model's
+    enum class SpanRule { Auto, None, Given } spanRule = SpanRule::Auto;
+    std::string shotSeparator; ///< PCRE2 pattern, empty = the auto rule
+    std::string role;
+    std::string command; ///< for the recording, prompt text left out
+    int threads = 0; ///< 0 = all cores
+    std::uint64_t memoryLimit = 0; ///< bytes, 0 = none
+    bool overwrite = false;
+    bool resume = false;
+    bool merge = true;
+};
+
+/// What happens on the way; every member may be empty.
+struct CaptureEvents {
+    std::function<void(std::string_view message)> say; ///< a line for the user
+    /// A stage ("load model", "sample 2 of 10") and its fraction in [0, 1]; false cancels.
+    std::function<bool(std::string_view stage, double fraction)> progress;
+};
+
+/// A prompt ready to run.
+struct PreparedPrompt {
+    PromptInput input;
+    std::string text; ///< as the tokens decode
+    std::vector<std::int32_t> ids;
+    std::vector<std::array<std::int64_t, 2>> offsets;
+    std::vector<std::string> pieces;
+    std::vector<Span> spans; ///< over tokens
+    std::string sha256; ///< of the text
+};
+
+/// Bytes on disk and in memory, seconds of work: what `capture --estimate` prints.
+struct CaptureEstimate {
+    RecordKind kind = RecordKind::Full;
+    std::uint64_t fileBytes = 0; ///< before compression; maps typically shrink to about half
+    std::uint64_t mapBytes = 0; ///< of these
+    std::uint64_t memoryBytes = 0;
+    std::optional<double> seconds; ///< from a timed run of the model on the first tokens
+};
+
+struct CaptureSummary {
+    int recorded = 0;
+    int resumed = 0; ///< samples that were there already
+    std::uint64_t fileBytes = 0;
+    double forwardSeconds = 0.0;
+};
+
+/// Real forward passes into a recording.
+///
+/// Everything that can be wrong with the input (unknown template, text that is not UTF-8, an empty prompt, one longer
+/// than the context, heads that do not exist) is found by the constructor, before anything is written.
+class CaptureSession {
+public:
+    /// `model` may be given when it is loaded already; otherwise it is loaded when it is first needed.
+    CaptureSession(CaptureOptions options, CaptureEvents events, std::shared_ptr<Transformer> model = nullptr);
+    ~CaptureSession();
+
+    std::span<const PreparedPrompt> prompts() const;
+    RecordKind kind() const;
+    CaptureEstimate estimate(bool timed);
+    /// Records every prompt. Cancelled by events.progress: finished samples stay, Cancelled is thrown.
+    CaptureSummary run();
+
+private:
+    struct State;
+    std::unique_ptr<State> m_state;
+};
+
+/// One line per sample about its spans, for people: "sample 0: 712 tokens, instruction 0-12, 8 shots, question
+/// 690-712".
+std::string describeSpans(const PreparedPrompt& prompt);
+
+} // namespace kvloupe

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#include "capture/recorder/prompt_preparation.h"
+
+#include "capture/checkpoint/sha256.h"
+#include "core/prompt/span_rules.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <utf8proc.h>
+
+#include <algorithm>
+
+namespace kvloupe {
+
+namespace {
+
+std::string replaceInvalidBytes(std::string text)
+{
+    std::size_t at = 0;
+    while (at < text.size()) {
+        utf8proc_int32_t codepoint = 0;
+        const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
+        const auto length = utf8proc_iterate(bytes + at, static_cast<utf8proc_ssize_t>(text.size() - at), &codepoint);
+        // A NUL would end the string in the file.
+        if (length <= 0 || codepoint == 0) {
+            text[at] = '?';
+            ++at;
+        } else {
+            at += static_cast<std::size_t>(length);
+        }
+    }
+    return text;
+}
+
+/// Byte spans of the prompt: those that came with it, or what the rule finds.
+std::vector<Span> byteSpans(const PromptInput& input, const std::string& text, const CaptureOptions& options)
+{
+    if (options.spanRule == CaptureOptions::SpanRule::None) {
+        return {};
+    }
+    if (!input.spans.empty()) {
+        // Given over what the user wrote; the chat template may have put something before it.
+        const std::string& written = input.messages.empty() ? input.text : input.messages.back().content;
+        const std::size_t shift = written.empty() ? std::string::npos : text.rfind(written);
+        if (shift == std::string::npos) {
+            throw PromptError(
+                fmt::format("prompt {}: spans: the chat template changed the text they refer to", input.id));
+        }
+        std::vector<Span> spans = input.spans;
+        for (Span& span : spans) {
+            if (span.end > static_cast<std::int64_t>(written.size())) {
+                throw PromptError(
+                    fmt::format("prompt {}: spans: found end {}, expected at most the {} bytes of the text", input.id,
+                        span.end, written.size()));
+            }
+            span.begin += static_cast<std::int64_t>(shift);
+            span.end += static_cast<std::int64_t>(shift);
+        }
+        return spans;
+    }
+    return options.shotSeparator.empty() ? detectShots(text) : splitShots(text, options.shotSeparator);
+}
+
+std::string promptText(const PromptInput& input, const std::optional<ChatTemplate>& chat, const CaptureOptions& options)
+{
+    if (!input.messages.empty() || options.chat) {
+        if (!chat) {
+            throw PromptError(
+                fmt::format("prompt {}: it holds messages, but the model has no chat template", input.id));
+        }
+        const std::vector<ChatMessage> single{{"user", input.text}};
+        const std::span<const ChatMessage> messages
+            = input.messages.empty() ? std::span(single) : std::span(input.messages);
+        return chat->apply(messages, true);
+    }
+    return input.text;
+}
+
+void addSpecialSpans(PreparedPrompt& prompt, const Tokenizer& tokenizer)
+{
+    if (!prompt.ids.empty() && prompt.ids.front() == tokenizer.bosId()) {
+        prompt.spans.insert(prompt.spans.begin(), Span{0, 1, SpanKind::Bos, -1, "bos"});
+    }
+}
+
+} // namespace
+
+TokenText tokenText(const Tokenizer& tokenizer, std::span<const std::int32_t> ids)
+{
+    TokenText result;
+    for (const std::int32_t id : ids) {
+        const std::string bytes = tokenizer.bytes(id);
+        const auto begin = static_cast<std::int64_t>(result.text.size());
+        result.text += bytes;
+        result.offsets.push_back({begin, static_cast<std::int64_t>(result.text.size())});
+        result.pieces.push_back(tokenizer.piece(id));
+    }
+    result.text = replaceInvalidBytes(std::move(result.text));
+    return result;
+}
+
+PreparedPrompt preparePrompt(const PromptInput& input, const Tokenizer* tokenizer,
+    const std::optional<ChatTemplate>& chat, const CaptureOptions& options, std::int64_t maxPositions,
+    std::int64_t vocabSize)
+{
+    PreparedPrompt prompt;
+    prompt.input = input;
+    if (!input.ids.empty()) {
+        prompt.ids = input.ids;
+    } else {
+        if (tokenizer == nullptr) {
+            throw PromptError(
+                fmt::format("prompt {}: the model has no tokenizer, expected token ids (--ids)", input.id));
+        }
+        prompt.text = promptText(input, chat, options);
+        prompt.ids = tokenizer->encode(prompt.text).ids;
+    }
+    if (prompt.ids.empty()) {
+        throw PromptError(fmt::format("prompt {}: it is empty, expected at least one token", input.id));
+    }
+    const auto tokens = static_cast<std::int64_t>(prompt.ids.size());
+    if (tokens + options.generate > maxPositions) {
+        throw PromptError(fmt::format("prompt {}: {} tokens and {} to generate, but the context of the model holds {}",
+            input.id, tokens, options.generate, maxPositions));
+    }
+    const auto outside = std::find_if(
+        prompt.ids.begin(), prompt.ids.end(), [&](std::int32_t id) { return id < 0 || id >= vocabSize; });
+    if (outside != prompt.ids.end()) {
+        throw PromptError(fmt::format("prompt {}: token id {} at position {}, expected 0 to {}", input.id, *outside,
+            outside - prompt.ids.begin(), vocabSize - 1));
+    }
+    if (tokenizer != nullptr) {
+        TokenText decoded = tokenText(*tokenizer, prompt.ids);
+        if (input.ids.empty()) {
+            prompt.spans = spansOverTokens(byteSpans(input, decoded.text, options), decoded.offsets, decoded.text);
+        } else {
+            prompt.spans = input.spans.empty()
+                ? spansOverTokens(byteSpans(input, decoded.text, options), decoded.offsets, decoded.text)
+                : input.spans;
+        }
+        prompt.text = std::move(decoded.text);
+        prompt.offsets = std::move(decoded.offsets);
+        prompt.pieces = std::move(decoded.pieces);
+        addSpecialSpans(prompt, *tokenizer);
+    } else {
+        prompt.offsets.assign(prompt.ids.size(), {0, 0});
+        prompt.pieces.reserve(prompt.ids.size());
+        for (const std::int32_t id : prompt.ids) {
+            prompt.pieces.push_back(fmt::format("<{}>", id));
+        }
+        prompt.spans = input.spans;
+    }
+    std::string hashed = prompt.text;
+    if (hashed.empty()) {
+        hashed = fmt::format("{}", fmt::join(prompt.ids, " "));
+    }
+    prompt.sha256 = sha256Hex(hashed);
+    return prompt;
+}
+
+} // namespace kvloupe
