@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// What recording costs: capture of one prompt in every mode against the same blocks without recording (logits and nll for all
-// positions), in turn and in one process. Prints one JSON object.
+// What recording costs: capture of one prompt in every mode against the same blocks without recording (logits and nll
+// for all positions), in turn and in one process. Prints one JSON object.
 //
-//   capture_benchmark MODEL (--prompt-file F | --ids F.json) [--tokens N] [--repeat N] [--folder DIR] [--modes qk,full-none,full-fast]
+//   capture_benchmark MODEL (--prompt-file F | --ids F.json) [--tokens N] [--repeat N] [--folder DIR] [--modes
+//   qk,full-none,full-fast]
 
 #include "capture/checkpoint/checkpoint.h"
 #include "capture/checkpoint/model_catalog.h"
@@ -73,7 +74,7 @@ int main(int argc, char** argv)
     std::string promptFile;
     std::string idsFile;
     std::string folder = std::filesystem::temp_directory_path().string();
-    std::vector<std::string> modes {"qk", "full-none", "full-fast"};
+    std::vector<std::string> modes{"qk", "full-none", "full-fast"};
     std::size_t tokens = 0;
     int repeat = 5;
     program.add_option("model", modelName)->required();
@@ -115,7 +116,9 @@ int main(int argc, char** argv)
         run.out = std::filesystem::path(folder) / fmt::format("capture_benchmark_{}.h5", mode);
         run.overwrite = true;
         run.kind = mode == "qk" ? RecordKind::QueriesKeys : mode == "stats" ? RecordKind::Statistics : RecordKind::Full;
-        run.compression = mode.ends_with("none") ? Compression::None : mode.ends_with("small") ? Compression::Small : Compression::Fast;
+        run.compression = mode.ends_with("none") ? Compression::None
+            : mode.ends_with("small")            ? Compression::Small
+                                                 : Compression::Fast;
         std::filesystem::remove(run.out);
         CaptureSession session(run, {}, model);
         const auto started = Clock::now();
@@ -144,7 +147,7 @@ int main(int argc, char** argv)
             extraMemory[mode] = std::max(extraMemory[mode], recordedPeak > plainPeak ? recordedPeak - plainPeak : 0);
         }
     }
-    nlohmann::json result {{"tokens", ids.size()}, {"plain_seconds", summary(plain)}, {"repeat", repeat}};
+    nlohmann::json result{{"tokens", ids.size()}, {"plain_seconds", summary(plain)}, {"repeat", repeat}};
     for (const std::string& mode : modes) {
         result[mode] = {{"seconds", summary(times[mode])}, {"ratio", summary(ratios[mode])}, {"bytes", bytes[mode]},
             {"extra_peak_bytes", extraMemory[mode]}};
