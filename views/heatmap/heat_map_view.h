@@ -4,6 +4,7 @@
 
 #include "views/heatmap/color_map.h"
 #include "views/heatmap/keep_overlay.h"
+#include "views/heatmap/map_image.h"
 #include "views/heatmap/tile_source.h"
 #include "views/session/sample_model.h"
 #include "views/session/selection.h"
@@ -31,16 +32,6 @@ struct MapStyle {
     bool operator==(const MapStyle&) const = default;
 };
 
-/// Rectangle of cells on show, in cell coordinates: cell k covers [k, k + 1).
-struct MapWindow {
-    double keyBegin = 0.0;
-    double keyEnd = 0.0;
-    double queryBegin = 0.0;
-    double queryEnd = 0.0;
-
-    bool operator==(const MapWindow&) const = default;
-};
-
 /// The attention map of one head: keys from left to right, queries from top to bottom.
 ///
 /// Mouse: wheel zooms at the cursor (Ctrl: fine), drag pans, Shift + drag zooms into a box, double click fits. Keys:
@@ -60,8 +51,8 @@ public:
     /// The same as Selection::setHead, which it calls.
     void showHead(int layer, int head);
 
-    const MapStyle& style() const;
-    void setStyle(const MapStyle& style);
+    const MapStyle& mapStyle() const;
+    void setMapStyle(const MapStyle& style);
     void setColorMap(ColorMap map);
     void setScale(ColorScale scale);
     void setRange(ColorRange range);
@@ -71,9 +62,9 @@ public:
     /// Methods on the head on show, top strip first. Repaints the overlay only, not the map.
     void setKeepOverlay(std::vector<KeepOverlay> overlays);
 
-    MapWindow window() const;
+    MapWindow mapWindow() const;
     /// Clamped to the map.
-    void setWindow(const MapWindow& window);
+    void setMapWindow(const MapWindow& window);
     /// Shows the whole map.
     void fit();
 
@@ -109,8 +100,8 @@ signals:
     void cellHovered(qint64 query, qint64 key, float value, bool exact);
     /// One line on what happens, "" when there is nothing to say.
     void statusText(const QString& text);
-    void styleChanged(const kvloupe::MapStyle& style);
-    void windowChanged();
+    void mapStyleChanged(const kvloupe::MapStyle& style);
+    void mapWindowChanged();
     /// All visible tiles are there and painted.
     void loaded();
     /// A tile could not be read; the view stays up and shows what it has.
