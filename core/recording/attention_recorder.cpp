@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <deque>
 #include <map>
 #include <mutex>
@@ -56,12 +57,14 @@ struct PyramidBand {
     std::vector<Half> mean;
 };
 
+// Column sums are added in fixed point: integers add up to the same whatever the order of the blocks. A sum is at most
+// the number of tokens, so 2^-42 steps hold prompts of two million tokens with errors around 1e-13.
+constexpr double columnSumSteps = static_cast<double>(std::int64_t{1} << 42);
+
 struct HeadState {
     std::mutex mutex;
-    // Partial column sums are added in the order of the blocks, so that the sums do not depend on the threads.
-    std::vector<double> columnSums; // [P]
-    std::int64_t nextBlock = 0;
-    std::map<std::int64_t, std::vector<float>> waiting;
+    std::vector<std::int64_t> columnSums; // [P], in steps
+    std::int64_t rowsDone = 0;
     std::map<std::pair<int, std::int64_t>, PyramidBand> bands; // by (factor, tile row)
 };
 
@@ -210,9 +213,8 @@ void AttentionRecorder::State::beginPrompt(const LayerVectors& vectors, std::int
     overviewMaximum.assign(index(model.numHeads * edge * edge), 0);
     overviewMean.assign(overviewMaximum.size(), 0);
     for (HeadState& head : heads) {
-        head.columnSums.assign(index(promptTokens), 0.0);
-        head.nextBlock = 0;
-        head.waiting.clear();
+        head.columnSums.assign(index(promptTokens), 0);
+        head.rowsDone = 0;
         head.bands.clear();
     }
     writePromptVectors(vectors);
@@ -319,14 +321,10 @@ void AttentionRecorder::State::addColumnSums(
     }
     HeadState& state = heads[index(head)];
     const std::lock_guard lock(state.mutex);
-    state.waiting.emplace(queryBegin / blockRows, std::move(sums));
-    for (auto next = state.waiting.find(state.nextBlock); next != state.waiting.end();
-         next = state.waiting.find(++state.nextBlock)) {
-        for (std::size_t c = 0; c < next->second.size(); ++c) {
-            state.columnSums[c] += static_cast<double>(next->second[c]);
-        }
-        state.waiting.erase(next);
+    for (std::size_t c = 0; c < sums.size(); ++c) {
+        state.columnSums[c] += std::llround(static_cast<double>(sums[c]) * columnSumSteps);
     }
+    state.rowsDone += rows;
 }
 
 void AttentionRecorder::State::means(
@@ -425,13 +423,13 @@ void AttentionRecorder::State::endPrompt(int layer)
 {
     std::vector<float> columnSums(index(model.numHeads * promptTokens));
     for (std::int64_t h = 0; h < model.numHeads; ++h) {
-        const auto& sums = heads[index(h)].columnSums;
-        if (heads[index(h)].nextBlock * blockRows < promptTokens) {
-            throw RecordingError(fmt::format(
-                "layer {} head {}: rows from {} on are missing", layer, h, heads[index(h)].nextBlock * blockRows));
+        const HeadState& head = heads[index(h)];
+        if (head.rowsDone != promptTokens) {
+            throw RecordingError(
+                fmt::format("layer {} head {}: found {} rows, expected {}", layer, h, head.rowsDone, promptTokens));
         }
-        std::transform(sums.begin(), sums.end(), columnSums.begin() + h * promptTokens,
-            [](double sum) { return static_cast<float>(sum); });
+        std::transform(head.columnSums.begin(), head.columnSums.end(), columnSums.begin() + h * promptTokens,
+            [](std::int64_t steps) { return static_cast<float>(static_cast<double>(steps) / columnSumSteps); });
     }
     writer.write(layer, TokenArray::ColumnSum, 0, promptTokens, std::move(columnSums));
     for (auto& [array, values] : rowArrays) {
