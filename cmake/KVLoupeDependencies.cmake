@@ -38,7 +38,7 @@ kvloupe_pkgconfig(libutf8proc libutf8proc PURPOSE "Unicode normalisation and wid
 if(KVLOUPE_CAPTURE)
     # LibTorch is satisfied with any BLAS, also the slow reference one; OpenBLAS is therefore named here and linked first.
     kvloupe_pkgconfig(openblas openblas PURPOSE "matrix products" URL "https://www.openblas.net")
-    kvloupe_package(Torch PURPOSE "runs the models; 1.13 or newer" URL "https://pytorch.org")
+    kvloupe_package(Torch PURPOSE "runs the models, 1.13 or newer" URL "https://pytorch.org")
 endif()
 
 if(KVLOUPE_VIEW)

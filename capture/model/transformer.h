@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#pragma once
+
+#include "capture/checkpoint/model_config.h"
+#include "capture/model/attention_observer.h"
+#include "capture/model/kv_cache.h"
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace kvloupe {
+
+class Checkpoint;
+
+struct LoadOptions {
+    int threads = 0; ///< of loading and of every forward pass; 0 = one per core
+    std::function<bool(double)> progress; ///< fraction done; false cancels
+};
+
+struct PrefillOptions {
+    bool positionLogits = true; ///< nll and the five likeliest tokens at every position, not only the last logits
+    std::int64_t blockRows = 256; ///< query rows per block of attention
+    std::function<bool(double)> progress; ///< fraction done, from any thread but one at a time; false cancels
+};
+
+struct PrefillResult {
+    std::vector<float> lastLogits; ///< [vocab], after the last token
+    /// [n], nats: of each token given those before it; NaN for the first token of an empty cache. Empty without
+    /// positionLogits, as are the two below.
+    std::vector<float> nll;
+    std::vector<std::int32_t>
+        topIds; ///< [n, 5], likeliest tokens after each token, ties to the smaller id; -1 past a tiny vocabulary
+    std::vector<float> topLogprobs; ///< [n, 5]
+};
+
+struct DecodeResult {
+    std::vector<float> logits; ///< [vocab], after the token
+    float nll = 0; ///< of the token given those before it; NaN for the first of an empty cache
+    std::array<std::int32_t, 5> topIds{}; ///< likeliest tokens after it
+    std::array<float, 5> topLogprobs{};
+};
+
+/// A decoder-only transformer of the llama family on the CPU in float32: RMSNorm, rotary positions, grouped-query
+/// attention, SwiGLU.
+///
+/// Attention is computed by blocks of query rows, memory is O(block x n) with or without an observer. Results are the
+/// same bits for any number of threads; another block size or another split of a prompt into prefills changes the
+/// last digits. Calls are const: several passes may run at once, each with a cache of its own.
+///
+/// Errors: ModelError (empty prompt, prompt longer than the context, token id outside the vocabulary, infinities),
+/// Cancelled. After an error the cache is what it was before the call.
+class Transformer {
+public:
+    /// Reads all weights (4 bytes per parameter); the checkpoint is not needed afterwards.
+    static std::unique_ptr<Transformer> load(const Checkpoint& checkpoint, const LoadOptions& options = {});
+    ~Transformer();
+
+    const ModelConfig& config() const;
+
+    KvCache makeCache(std::int64_t capacityHint) const;
+
+    /// Runs `ids` after what `cache` holds and adds them to it.
+    PrefillResult prefill(std::span<const std::int32_t> ids, KvCache& cache, const PrefillOptions& options = {},
+        AttentionObserver* observer = nullptr) const;
+
+    /// One more token.
+    DecodeResult decode(std::int32_t id, KvCache& cache, AttentionObserver* observer = nullptr) const;
+
+    /// The likeliest token (ties to the smaller id) again and again, beginning from the logits after the cache's last
+    /// token, until one of `eosIds` (included) or `maxTokens`. The cache takes up all returned tokens but the last.
+    /// `onToken` sees each token as it is chosen; false ends the generation after it.
+    std::vector<std::int32_t> generateGreedy(KvCache& cache, std::span<const float> firstLogits, std::int64_t maxTokens,
+        std::span<const std::int32_t> eosIds, const std::function<bool(std::int32_t)>& onToken = {}) const;
+
+private:
+    struct State;
+    explicit Transformer(std::unique_ptr<State> state);
+
+    std::unique_ptr<State> m_state;
+};
+
+} // namespace kvloupe
