@@ -249,6 +249,9 @@ void readAddedTokens(const Node& root, TokenizerDefinition& definition)
         token.normalized = node.boolean("normalized", false);
         node.refuse("single_word", node.boolean("single_word", false), "is not supported");
         const auto id = static_cast<std::size_t>(token.id);
+        const bool isTaken = id < definition.vocabulary.size() && !definition.vocabulary[id].empty();
+        if (isTaken && definition.vocabulary[id] != token.content)
+            node.fail(fmt::format("the id {} belongs to {} already", id, inQuotes(definition.vocabulary[id])));
         if (id >= definition.vocabulary.size())
             definition.vocabulary.resize(id + 1);
         definition.addedTokens.push_back(std::move(token));
