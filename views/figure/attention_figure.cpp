@@ -24,9 +24,9 @@ constexpr double dotsPerMetre = 1.0 / 0.0254;
 constexpr int svgDensity = 720; ///< units per inch: a tenth of a point
 constexpr int pdfDensity = 1200;
 
-const QColor ink(0x20, 0x20, 0x20);
-const QColor paleInk(0x70, 0x70, 0x70);
-const QColor paper(Qt::white);
+constexpr QColor ink(0x20, 0x20, 0x20);
+constexpr QColor paleInk(0x70, 0x70, 0x70);
+constexpr QColor paper(0xFF, 0xFF, 0xFF);
 
 QString translate(const char* text)
 {

@@ -25,4 +25,9 @@ struct SampleModel {
 
 using SampleModelPtr = std::shared_ptr<const SampleModel>;
 
+class Recording;
+
+/// Reads everything but the arrays of `sample`; belongs on the thread that owns `recording`. Throws RecordingError.
+SampleModelPtr readSampleModel(const Recording& recording, int sample);
+
 } // namespace kvloupe

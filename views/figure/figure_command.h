@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#pragma once
+
+#include "views/figure/figure_spec.h"
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kvloupe {
+
+/// Opens the recording of `spec`, makes its figure and writes it to every one of `outputs`, all or an exception. Needs
+/// a QGuiApplication.
+void writeFigure(const FigureSpec& spec, const std::vector<std::filesystem::path>& outputs);
+
+/// The `kvloupe figure ...` command that makes the same figure, quoted for a POSIX shell.
+std::string figureCommandLine(const FigureSpec& spec, std::string_view output);
+
+} // namespace kvloupe

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#include "views/heads/head_wall.h"
+#include "views/methods/method_model.h"
+#include "views/methods/methods_panel.h"
+#include "views/methods/replay_model.h"
+#include "views/session/error_bar.h"
+#include "views/session/main_window.h"
+#include "views/session/map_tool_bar.h"
+#include "views/session/sample_list.h"
+#include "views/session/shortcut_sheet.h"
+#include "views/tokens/token_panel.h"
+
+#include <QApplication>
+#include <QClipboard>
+#include <QDockWidget>
+#include <QFileDialog>
+#include <QFileInfo>
+#include <QLineEdit>
+#include <QMenu>
+#include <QMenuBar>
+#include <QMessageBox>
+#include <QPushButton>
+#include <QSlider>
+#include <QTreeView>
+
+#include <array>
+
+namespace kvloupe {
+
+void MainWindow::buildMenus()
+{
+    QMenu* file = menuBar()->addMenu(tr("&File"));
+    file->addAction(tr("&Open..."), QKeySequence::Open, this, &MainWindow::chooseFile);
+    file->addAction(tr("Open Folder of &Parts..."), this, &MainWindow::chooseFolder);
+    m_recentMenu = file->addMenu(tr("Open &Recent"));
+    m_recentMenu->setToolTipsVisible(true);
+    m_reloadAction = file->addAction(tr("Re&load"), QKeySequence(Qt::Key_F5), this, &MainWindow::reload);
+    m_reloadAction->setEnabled(false);
+    file->addSeparator();
+    m_exportAction = file->addAction(
+        tr("&Export Figure..."), QKeySequence(Qt::CTRL | Qt::Key_E), this, &MainWindow::showExportDialog);
+    m_exportAction->setEnabled(false);
+    file->addSeparator();
+    QAction* quit = file->addAction(tr("&Quit"), QKeySequence::Quit, this, &QWidget::close);
+    quit->setMenuRole(QAction::QuitRole);
+    connect(m_settings, &Settings::recentFilesChanged, this, &MainWindow::rebuildRecentMenu);
+    rebuildRecentMenu();
+
+    QMenu* view = menuBar()->addMenu(tr("&View"));
+    for (QDockWidget* dock : m_docks)
+        view->addAction(dock->toggleViewAction());
+    view->addSeparator();
+    view->addAction(m_toolBar->fitAction());
+    view->addAction(m_toolBar->tokensAction());
+    view->addSeparator();
+    view->addAction(tr("&Find in the Prompt..."), QKeySequence::Find, this, [this] {
+        m_docks.back()->show();
+        m_tokenPanel->openFindBar();
+    });
+    view->addAction(tr("Next &Panel"), QKeySequence(Qt::Key_F6), this, &MainWindow::focusNextPanel);
+    view->addSeparator();
+    view->addAction(tr("Restore &Default Layout"), this, &MainWindow::restoreDefaultLayout);
+
+    buildMethodActions(menuBar()->addMenu(tr("&Methods")));
+
+    QMenu* help = menuBar()->addMenu(tr("&Help"));
+    help->addAction(tr("&Keyboard and Mouse"), QKeySequence(Qt::Key_F1), this, &MainWindow::showShortcuts);
+    help->addSeparator();
+    help->addAction(tr("&About KVLoupe"), this, &MainWindow::showAbout)->setMenuRole(QAction::AboutRole);
+    help->addAction(tr("About &Qt"), qApp, &QApplication::aboutQt)->setMenuRole(QAction::AboutQtRole);
+}
+
+void MainWindow::buildMethodActions(QMenu* menu)
+{
+    static constexpr int digits = 9;
+    std::vector<QAction*> toggles;
+    for (int row = 0; row < digits; ++row) {
+        QAction* toggle = menu->addAction(QString());
+        toggle->setCheckable(true);
+        toggle->setShortcut(QKeySequence(Qt::Key_1 + row));
+        connect(toggle, &QAction::triggered, this, [this, row] { m_methodsPanel->toggleMethod(row); });
+        toggles.push_back(toggle);
+    }
+    const auto refresh = [this, toggles] {
+        for (int row = 0; row < digits; ++row) {
+            QAction* toggle = toggles[static_cast<std::size_t>(row)];
+            const bool exists = row < m_methods->rowCount();
+            toggle->setVisible(exists);
+            toggle->setEnabled(exists);
+            if (!exists)
+                continue;
+            const MethodModel::Entry& entry = m_methods->entries()[static_cast<std::size_t>(row)];
+            toggle->setText(entry.title);
+            toggle->setChecked(entry.shown);
+        }
+    };
+    connect(m_methods, &MethodModel::methodsChanged, this, refresh);
+    refresh();
+    menu->addSeparator();
+    m_shadeAction = menu->addAction(tr("&Shade Dropped Columns"));
+    m_shadeAction->setCheckable(true);
+    m_shadeAction->setChecked(true);
+    m_shadeAction->setShortcut(QKeySequence(Qt::CTRL | Qt::Key_D));
+    connect(m_shadeAction, &QAction::toggled, this, &MainWindow::showReplay);
+    menu->addAction(tr("&Next Method in Front"), QKeySequence(Qt::Key_M), this, [this] {
+        for (int step = 1; step <= m_methods->rowCount(); ++step) {
+            const int row = (m_methods->current() + step) % m_methods->rowCount();
+            if (m_methods->entries()[static_cast<std::size_t>(row)].shown) {
+                m_methods->setCurrent(row);
+                return;
+            }
+        }
+    });
+    const auto keepStep = [this](int permille) { m_replay->setKeepPermille(m_replay->keepPermille() + permille); };
+    menu->addAction(tr("Keep &More"), QKeySequence(Qt::CTRL | Qt::Key_Up), this, [keepStep] { keepStep(10); });
+    menu->addAction(tr("Keep &Less"), QKeySequence(Qt::CTRL | Qt::Key_Down), this, [keepStep] { keepStep(-10); });
+    menu->addSeparator();
+    menu->addAction(tr("&Add..."), QKeySequence(Qt::CTRL | Qt::Key_M), this, [this] {
+        m_docks[2]->show();
+        m_methodsPanel->focusSpecLine();
+    });
+}
+
+void MainWindow::rebuildRecentMenu()
+{
+    m_recentMenu->clear();
+    const QStringList& files = m_settings->recentFiles();
+    for (const QString& path : files) {
+        QAction* action = m_recentMenu->addAction(QFileInfo(path).fileName());
+        action->setToolTip(path);
+        connect(action, &QAction::triggered, this, [this, path] { open(path.toStdString()); });
+    }
+    m_recentMenu->addSeparator();
+    m_recentMenu->addAction(tr("&Clear"), m_settings, &Settings::clearRecentFiles);
+    m_recentMenu->setEnabled(!files.isEmpty());
+}
+
+void MainWindow::chooseFile()
+{
+    const QString folder
+        = m_settings->recentFiles().isEmpty() ? QString() : QFileInfo(m_settings->recentFiles().front()).absolutePath();
+    const QString path = QFileDialog::getOpenFileName(
+        this, tr("Open Recording"), folder, tr("Recordings (*.h5 *.hdf5);;All files (*)"));
+    if (!path.isEmpty())
+        open(path.toStdString());
+}
+
+void MainWindow::chooseFolder()
+{
+    const QString path = QFileDialog::getExistingDirectory(this, tr("Open Recording That Is Still Being Made"));
+    if (!path.isEmpty())
+        open(path.toStdString());
+}
+
+void MainWindow::focusNextPanel()
+{
+    const std::array<QWidget*, 5> panels{
+        m_heatMap, m_sampleList, m_headWall, m_methodsPanel->keepSlider(), m_tokenPanel->view()};
+    std::size_t current = panels.size() - 1;
+    const QWidget* focused = focusWidget();
+    for (std::size_t index = 0; index < panels.size(); ++index) {
+        const QWidget* area = panels[index] == m_methodsPanel->keepSlider() ? m_methodsPanel : panels[index];
+        if (focused && (focused == area || area->isAncestorOf(focused)))
+            current = index;
+    }
+    for (std::size_t step = 1; step <= panels.size(); ++step) {
+        QWidget* next = panels[(current + step) % panels.size()];
+        if (next->isVisible()) {
+            next->setFocus(Qt::ShortcutFocusReason);
+            return;
+        }
+    }
+}
+
+void MainWindow::showShortcuts()
+{
+    ShortcutSheet sheet(this);
+    sheet.exec();
+}
+
+void MainWindow::showAbout()
+{
+    const QString versions = aboutText();
+    QMessageBox box(QMessageBox::NoIcon, tr("About KVLoupe"), tr("Shows what KV-cache compression throws away."),
+        QMessageBox::Close, this);
+    box.setInformativeText(versions);
+    box.setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
+    QPushButton* copy = box.addButton(tr("&Copy"), QMessageBox::ActionRole);
+    // The button copies and leaves the box open.
+    copy->disconnect();
+    connect(copy, &QPushButton::clicked, &box, [versions] { QApplication::clipboard()->setText(versions); });
+    box.exec();
+}
+
+} // namespace kvloupe

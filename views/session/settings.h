@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#pragma once
+
+#include "views/heatmap/color_map.h"
+#include "views/heatmap/heat_map_view.h"
+
+#include <QByteArray>
+#include <QObject>
+#include <QString>
+#include <QStringList>
+
+class QSettings;
+
+namespace kvloupe {
+
+/// Everything the program remembers between two starts, by name and type. A value that is damaged or from another
+/// version reads as its default.
+class Settings : public QObject {
+    Q_OBJECT
+
+public:
+    static constexpr int mostRecentFiles = 10;
+
+    /// `store` outlives this object; nullptr = nothing is read and nothing is kept (--fresh).
+    explicit Settings(QSettings* store, QObject* parent = nullptr);
+
+    const MapStyle& mapStyle() const { return m_mapStyle; }
+    void setMapStyle(const MapStyle& style);
+
+    int keepPermille() const { return m_keepPermille; }
+    void setKeepPermille(int permille);
+
+    /// As MethodModel::toSpecs gives them; empty = the defaults.
+    const QStringList& methods() const { return m_methods; }
+    void setMethods(const QStringList& specs);
+
+    /// Absolute paths, the newest first.
+    const QStringList& recentFiles() const { return m_recentFiles; }
+    void addRecentFile(const QString& path);
+    void clearRecentFiles();
+
+    const QString& exportFolder() const { return m_exportFolder; }
+    void setExportFolder(const QString& folder);
+
+    const QByteArray& windowGeometry() const { return m_windowGeometry; }
+    const QByteArray& windowState() const { return m_windowState; }
+    void setWindow(const QByteArray& geometry, const QByteArray& state);
+
+signals:
+    void recentFilesChanged();
+
+private:
+    void store(const QString& key, const QVariant& value);
+
+    QSettings* m_store;
+    MapStyle m_mapStyle;
+    int m_keepPermille = 300;
+    QStringList m_methods;
+    QStringList m_recentFiles;
+    QString m_exportFolder;
+    QByteArray m_windowGeometry;
+    QByteArray m_windowState;
+};
+
+} // namespace kvloupe

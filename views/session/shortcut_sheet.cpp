@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#include "views/session/shortcut_sheet.h"
+
+#include <QCoreApplication>
+#include <QDialogButtonBox>
+#include <QSysInfo>
+#include <QTextBrowser>
+#include <QVBoxLayout>
+
+#include <H5public.h>
+
+namespace kvloupe {
+
+std::vector<Gesture> gestures()
+{
+    const auto tr = [](const char* text) { return ShortcutSheet::tr(text); };
+    const QString map = tr("Map");
+    const QString methods = tr("Methods");
+    const QString text = tr("Text");
+    const QString window = tr("Window");
+    return {
+        {map, tr("Wheel, + and -"), tr("zoom at the mouse (Ctrl: fine), at the middle")},
+        {map, tr("Drag, arrows, W A S D"), tr("move")},
+        {map, tr("Shift + drag"), tr("zoom into a box")},
+        {map, tr("Double click, Esc, Ctrl+0"), tr("show the whole map")},
+        {map, tr("Alt + arrows"), tr("move the cell (Alt + Shift: by a tenth of the view)")},
+        {map, tr("[ and ]"), tr("previous and next head")},
+        {map, tr(", and ."), tr("previous and next layer")},
+        {map, tr("P"), tr("maximum or mean of the cells one pixel covers")},
+        {methods, tr("1 to 9"), tr("show or hide a method")},
+        {methods, tr("M"), tr("next method in front: its dropped tokens are shaded and faded")},
+        {methods, tr("Ctrl+Up, Ctrl+Down"), tr("keep 1 % more or less of the prompt")},
+        {methods, tr("Ctrl+D"), tr("shade dropped columns on the map")},
+        {methods, tr("Ctrl+M"), tr("add a method")},
+        {methods, tr("Delete"), tr("remove the method in front from the list")},
+        {text, tr("Click, arrows"), tr("select a token; its column is the key in view")},
+        {text, tr("Drag, Shift + arrows"), tr("select a stretch of text")},
+        {text, tr("Ctrl+C"), tr("copy what survived (Ctrl+Shift+C: everything)")},
+        {text, tr("Ctrl+F, F3, Shift+F3"), tr("find, next, previous")},
+        {window, tr("Ctrl+O, F5"), tr("open a recording, read it again")},
+        {window, tr("Ctrl+E"), tr("export the figure as PDF, SVG, PNG or CSV")},
+        {window, tr("F6"), tr("next panel")},
+        {window, tr("Alt+1 to Alt+4"), tr("show or hide samples, heads, methods, text")},
+        {window, tr("F1"), tr("this sheet")},
+    };
+}
+
+ShortcutSheet::ShortcutSheet(QWidget* parent)
+    : QDialog(parent)
+{
+    setWindowTitle(tr("Keyboard and Mouse"));
+    QString html;
+    QString heading;
+    for (const Gesture& gesture : gestures()) {
+        if (gesture.where != heading) {
+            heading = gesture.where;
+            html += QStringLiteral("<tr><td colspan=2><h3>%1</h3></td></tr>").arg(heading.toHtmlEscaped());
+        }
+        html += QStringLiteral("<tr><td style='padding-right:24px'><b>%1</b></td><td>%2</td></tr>")
+                    .arg(gesture.keys.toHtmlEscaped(), gesture.effect.toHtmlEscaped());
+    }
+    auto* sheet = new QTextBrowser(this);
+    sheet->setHtml(QStringLiteral("<table cellpadding=3>%1</table>").arg(html));
+    sheet->setAccessibleName(windowTitle());
+    auto* buttons = new QDialogButtonBox(QDialogButtonBox::Close, this);
+    connect(buttons, &QDialogButtonBox::rejected, this, &QDialog::reject);
+    auto* column = new QVBoxLayout(this);
+    column->addWidget(sheet);
+    column->addWidget(buttons);
+    resize(640, 680);
+}
+
+QString aboutText()
+{
+    return QStringLiteral("KVLoupe %1\nQt %2 (built with %3)\nHDF5 %4.%5.%6\n%7\n%8")
+        .arg(QCoreApplication::applicationVersion(), QString::fromUtf8(qVersion()), QStringLiteral(QT_VERSION_STR))
+        .arg(H5_VERS_MAJOR)
+        .arg(H5_VERS_MINOR)
+        .arg(H5_VERS_RELEASE)
+        .arg(QSysInfo::prettyProductName(), ShortcutSheet::tr("GPL-3.0-or-later; QCustomPlot is GPL-3.0-or-later"));
+}
+
+} // namespace kvloupe

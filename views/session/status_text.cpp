@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#include "views/session/status_text.h"
+
+#include <QCoreApplication>
+#include <QStringList>
+
+#include <cmath>
+
+namespace kvloupe {
+
+namespace {
+
+QString translate(const char* text)
+{
+    return QCoreApplication::translate("StatusText", text);
+}
+
+} // namespace
+
+QString statusText(const CellStatus& status, const TokenText& text)
+{
+    if (status.layer < 0)
+        return {};
+    QStringList parts;
+    parts << translate("layer %1 head %2").arg(status.layer).arg(status.head);
+    if (status.query >= 0)
+        parts << translate("q %1 \"%2\"").arg(status.query).arg(text.label(status.query));
+    if (status.key >= 0)
+        parts << translate("k %1 \"%2\"").arg(status.key).arg(text.label(status.key));
+    if (status.key > status.query && status.query >= 0)
+        parts << translate("not visible to this query");
+    else if (status.value && std::isfinite(*status.value))
+        parts << (status.exact ? translate("a = %1") : translate("a \u2248 %1"))
+                     .arg(static_cast<double>(*status.value), 0, 'g', 4);
+    if (!status.pooling.isEmpty())
+        parts << status.pooling;
+    QStringList methods;
+    for (const auto& [name, keeps] : status.methods)
+        methods << (keeps ? translate("%1 keep") : translate("%1 drop")).arg(name);
+    if (!methods.isEmpty())
+        parts << methods.join(QStringLiteral(", "));
+    return parts.join(QStringLiteral(" | "));
+}
+
+} // namespace kvloupe
