@@ -19,13 +19,13 @@ class Checkpoint;
 
 struct LoadOptions {
     int threads = 0; ///< of loading and of every forward pass; 0 = one per core
-    std::function<bool(double)> progress; ///< fraction done; false cancels
+    std::function<bool(double)> progress = {}; ///< fraction done; false cancels
 };
 
 struct PrefillOptions {
     bool positionLogits = true; ///< nll and the five likeliest tokens at every position, not only the last logits
     std::int64_t blockRows = 256; ///< query rows per block of attention
-    std::function<bool(double)> progress; ///< fraction done, from any thread but one at a time; false cancels
+    std::function<bool(double)> progress = {}; ///< fraction done, from any thread but one at a time; false cancels
 };
 
 struct PrefillResult {

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+// The plain forward pass (logits and nll for all positions) against the rate of OpenBLAS on this machine, measured in
+// the same run on as many threads. Prints one JSON object.
+//
+//   forward_benchmark MODEL [--tokens 712,2048] [--threads 2] [--repeat 5] [--no-restart]
+
+#include "capture/checkpoint/checkpoint.h"
+#include "capture/model/blas_info.h"
+#include "capture/model/transformer.h"
+
+#include <cblas.h>
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using namespace kvloupe;
+using Clock = std::chrono::steady_clock;
+
+double secondsSince(Clock::time_point begin)
+{
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+/// Giga floating-point operations per second of square products of 1,024 rows, `threads` at once.
+double productRate(int threads)
+{
+    constexpr int edge = 1024;
+    constexpr int repeat = 16;
+    const auto multiply = [] {
+        const std::vector<float> a(std::size_t{edge} * edge, 0.5F);
+        std::vector<float> c(a.size());
+        for (int i = 0; i < repeat; ++i) {
+            cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, edge, edge, edge, 1.0F, a.data(), edge, a.data(), edge,
+                0.0F, c.data(), edge);
+        }
+    };
+    const auto begin = Clock::now();
+    std::vector<std::jthread> workers;
+    for (int i = 0; i < threads; ++i)
+        workers.emplace_back(multiply);
+    workers.clear();
+    return 2.0 * edge * edge * edge * repeat * threads / secondsSince(begin) / 1e9;
+}
+
+/// Operations of the matrix products of one pass: twice the multiply-adds, attention counted for causal cells only.
+double operations(const ModelConfig& config, std::int64_t tokens)
+{
+    const double hidden = config.hiddenSize;
+    const double heads = static_cast<double>(config.numHeads) * config.headDim;
+    const double kvHeads = static_cast<double>(config.numKvHeads) * config.headDim;
+    const double n = static_cast<double>(tokens);
+    const double perToken = 2 * hidden * heads + 2 * hidden * kvHeads + 3.0 * hidden * config.intermediateSize;
+    const double attention = heads * n * n; // half of the cells, two products
+    return 2 * (config.numLayers * (perToken * n + attention) + n * hidden * config.vocabSize);
+}
+
+std::int64_t peakBytes()
+{
+    std::ifstream status("/proc/self/status");
+    for (std::string line; std::getline(status, line);) {
+        if (line.starts_with("VmHWM:"))
+            return std::stoll(line.substr(6)) * 1024;
+    }
+    return 0;
+}
+
+double median(std::vector<double> values)
+{
+    std::sort(values.begin(), values.end());
+    return values[values.size() / 2];
+}
+
+} // namespace
+
+int main(int argc, char** argv)
+{
+    CLI::App program("forward_benchmark");
+    std::string modelPath;
+    std::vector<std::int64_t> lengths{712, 2048};
+    int threads = 2;
+    int repeat = 5;
+    bool noRestart = false;
+    program.add_option("model", modelPath)->required();
+    program.add_option("--tokens", lengths)->delimiter(',');
+    program.add_option("--threads", threads);
+    program.add_option("--repeat", repeat);
+    program.add_flag("--no-restart", noRestart, "Keep the kernels that OpenBLAS has chosen");
+    CLI11_PARSE(program, argc, argv);
+    if (!noRestart)
+        restartWithAvx512Blas(argv);
+
+    const auto loadBegin = Clock::now();
+    const auto model = Transformer::load(*Checkpoint::open(modelPath), {threads, {}});
+    const BlasInfo blas = loadedBlas();
+    nlohmann::json result{{"load_seconds", secondsSince(loadBegin)}, {"blas", blas.library}, {"kernels", blas.core},
+        {"threads", threads}};
+
+    for (const std::int64_t tokens : lengths) {
+        std::vector<std::int32_t> ids(static_cast<std::size_t>(tokens));
+        for (std::size_t i = 0; i < ids.size(); ++i)
+            ids[i] = static_cast<std::int32_t>(i * 7919 % static_cast<std::size_t>(model->config().vocabSize));
+        std::vector<double> passes;
+        std::vector<double> rates;
+        std::vector<double> shares;
+        for (int i = 0; i < repeat; ++i) {
+            rates.push_back(productRate(threads));
+            KvCache cache = model->makeCache(tokens);
+            const auto begin = Clock::now();
+            model->prefill(ids, cache);
+            passes.push_back(secondsSince(begin));
+            shares.push_back(operations(model->config(), tokens) / passes.back() / 1e9 / rates.back());
+        }
+        KvCache cache = model->makeCache(tokens + 16);
+        model->prefill(ids, cache, {.positionLogits = false});
+        const auto begin = Clock::now();
+        for (int i = 0; i < 16; ++i)
+            model->decode(7, cache);
+        result["prefill"].push_back({{"tokens", tokens}, {"seconds", median(passes)},
+            {"gflop_per_second", operations(model->config(), tokens) / median(passes) / 1e9},
+            {"product_gflop_per_second", median(rates)}, {"share_of_product_rate", median(shares)},
+            {"decode_seconds_per_token", secondsSince(begin) / 16}});
+    }
+    result["peak_bytes"] = peakBytes();
+    fmt::print("{}\n", result.dump(2));
+    return 0;
+}
