@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#include "views/session/viewer.h"
+
+#include "views/figure/attention_figure.h"
+#include "views/methods/method_model.h"
+#include "views/methods/replay_model.h"
+
+#include <QApplication>
+#include <QBuffer>
+#include <QElapsedTimer>
+#include <QEventLoop>
+#include <QPixmap>
+#include <QSettings>
+#include <QTimer>
+
+#include <fmt/format.h>
+
+#include <memory>
+
+namespace kvloupe {
+
+namespace {
+
+constexpr int longestWaitMilliseconds = 300'000;
+constexpr int pollMilliseconds = 50;
+
+bool isSet(const char* variable)
+{
+    return !qEnvironmentVariableIsEmpty(variable);
+}
+
+void prepare(MainWindow& window, const ViewerRequest& request)
+{
+    if (!request.methods.empty()) {
+        QStringList specs;
+        for (const std::string& spec : request.methods) {
+            parseMethod(spec); // throws with what is wrong
+            specs << QString::fromStdString(spec);
+        }
+        window.methods()->fromSpecs(specs);
+    }
+    if (request.keepPermille)
+        window.replay()->setKeepPermille(*request.keepPermille);
+    if (request.size)
+        window.resize(*request.size);
+}
+
+void writeScreenshot(MainWindow& window, const ViewerRequest& request, const std::function<bool()>& interrupted)
+{
+    QElapsedTimer clock;
+    clock.start();
+    QEventLoop loop;
+    QTimer poll;
+    QObject::connect(&poll, &QTimer::timeout, &loop, [&] {
+        const bool failed = !window.lastProblem().isEmpty();
+        if (window.isReady() || failed || clock.hasExpired(longestWaitMilliseconds) || (interrupted && interrupted()))
+            loop.quit();
+    });
+    poll.start(pollMilliseconds);
+    loop.exec();
+    if (!window.lastProblem().isEmpty())
+        throw FigureError(window.lastProblem().toStdString());
+    if (!window.isReady())
+        throw FigureError(fmt::format("{}: not everything could be read in {} s, no picture was made",
+            window.recordingPath().string(), clock.elapsed() / 1000));
+    // What became ready last is painted by the events it left behind.
+    QCoreApplication::processEvents();
+    QByteArray bytes;
+    QBuffer buffer(&bytes);
+    buffer.open(QIODevice::WriteOnly);
+    if (!window.grab().save(&buffer, "PNG"))
+        throw FigureError(
+            fmt::format("{}: Qt could not write a PNG, expected its PNG plug-in", request.screenshot.string()));
+    writeWhole(request.screenshot, bytes);
+}
+
+} // namespace
+
+void choosePlatform(bool needsDisplay)
+{
+    if (isSet("QT_QPA_PLATFORM"))
+        return;
+    if (!needsDisplay) {
+        qputenv("QT_QPA_PLATFORM", "offscreen");
+        return;
+    }
+    if (!isSet("DISPLAY") && !isSet("WAYLAND_DISPLAY"))
+        throw Error("view: no display was found (neither DISPLAY nor WAYLAND_DISPLAY is set); start it from a desktop "
+                    "or over ssh "
+                    "-X, or write pictures without one: kvloupe figure attention RECORDING --out FILE.pdf");
+}
+
+int runViewer(const ViewerRequest& request, const std::function<bool()>& interrupted)
+{
+    std::unique_ptr<QSettings> store;
+    if (!request.fresh)
+        store = std::make_unique<QSettings>(
+            QSettings::IniFormat, QSettings::UserScope, QStringLiteral("kvloupe"), QStringLiteral("kvloupe-view"));
+    Settings settings(store.get());
+
+    std::vector<std::unique_ptr<MainWindow>> windows;
+    for (std::size_t index = 0; index < std::max<std::size_t>(1, request.files.size()); ++index) {
+        windows.push_back(std::make_unique<MainWindow>(&settings));
+        prepare(*windows.back(), request);
+        windows.back()->show();
+        if (index < request.files.size())
+            windows.back()->open(request.files[index], request.start);
+    }
+    if (!request.screenshot.empty()) {
+        writeScreenshot(*windows.front(), request, interrupted);
+        return 0;
+    }
+    QTimer poll;
+    if (interrupted) {
+        QObject::connect(&poll, &QTimer::timeout, qApp, [&interrupted] {
+            if (interrupted())
+                QApplication::closeAllWindows();
+        });
+        poll.start(200);
+    }
+    return QApplication::exec();
+}
+
+} // namespace kvloupe
