@@ -210,14 +210,17 @@ private:
 };
 
 /// Hugging Face's process_offsets (pre_tokenizers/byte_level.rs): the spaces at both ends of a token do not count as
-/// its own.
+/// its own, but for a single one at the beginning of the text where a prefix space is its own.
 void trimOffsets(std::string_view text, bool keepsFirstSpace, Encoding& encoding)
 {
     for (std::size_t i = 0; i < encoding.offsets.size(); ++i) {
         auto& [begin, end] = encoding.offsets[i];
-        const bool keepsFront = keepsFirstSpace && (i == 0 || begin == 0);
-        while (!keepsFront && begin < end && text[static_cast<std::size_t>(begin)] == ' ')
-            ++begin;
+        std::int64_t front = begin;
+        while (front < end && text[static_cast<std::size_t>(front)] == ' ')
+            ++front;
+        const bool isFirst = i == 0 || begin == 0;
+        if (!(isFirst && keepsFirstSpace && front == begin + 1))
+            begin = front;
         while (begin < end && text[static_cast<std::size_t>(end - 1)] == ' ')
             --end;
     }
