@@ -22,4 +22,7 @@ struct KeepSet {
     bool operator==(const KeepSet&) const = default;
 };
 
+/// One decision for a whole layer, repeated for each of its KV heads.
+KeepSet layerKeepSet(std::vector<std::int32_t> kept, int kvHeads);
+
 } // namespace kvloupe

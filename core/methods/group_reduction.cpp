@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#include "core/methods/group_reduction.h"
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+
+namespace kvloupe {
+
+HeadScores::HeadScores(int setCount, std::int64_t tokenCount)
+    : sets(setCount)
+    , tokens(tokenCount)
+    , values(static_cast<std::size_t>(setCount * tokenCount), 0.0)
+{
+}
+
+int setCount(Granularity granularity, int queryHeads, int kvHeads)
+{
+    switch (granularity) {
+    case Granularity::Layer:
+        return 1;
+    case Granularity::KvHead:
+        return kvHeads;
+    case Granularity::QueryHead:
+        break;
+    }
+    return queryHeads;
+}
+
+ReducedScores reduceGroups(HeadScores perQueryHead, Granularity granularity, GroupReduction reduction, int kvHeads)
+{
+    const int sets = setCount(granularity, perQueryHead.sets, kvHeads);
+    const int groupSize = perQueryHead.sets / sets;
+    if (groupSize == 1)
+        return {std::move(perQueryHead), 1.0};
+
+    HeadScores reduced(sets, perQueryHead.tokens);
+    for (int set = 0; set < sets; ++set) {
+        const auto out = reduced.set(set);
+        std::ranges::copy(perQueryHead.set(set * groupSize), out.begin());
+        for (int member = 1; member < groupSize; ++member) {
+            const auto in = perQueryHead.set(set * groupSize + member);
+            if (reduction == GroupReduction::Max)
+                std::ranges::transform(out, in, out.begin(), [](double a, double b) { return std::max(a, b); });
+            else
+                std::ranges::transform(out, in, out.begin(), std::plus<>());
+        }
+    }
+    return {std::move(reduced), reduction == GroupReduction::Mean ? 1.0 / groupSize : 1.0};
+}
+
+Scores finishedScores(const HeadScores& scores, double scale, Granularity granularity, const LayerEvidence& evidence)
+{
+    Scores finished;
+    finished.granularity = granularity;
+    finished.sets = scores.sets;
+    finished.tokens = evidence.tokens;
+    finished.firstPosition = evidence.firstPosition;
+    finished.values.assign(
+        static_cast<std::size_t>(scores.sets * evidence.tokens), std::numeric_limits<float>::infinity());
+    for (int set = 0; set < scores.sets; ++set)
+        std::ranges::transform(scores.set(set), finished.set(set).begin(),
+            [scale](double value) { return static_cast<float>(value * scale); });
+    return finished;
+}
+
+} // namespace kvloupe

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#include "core/methods/snapkv.h"
+
+#include "core/methods/group_reduction.h"
+#include "core/methods/parameter_values.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kvloupe {
+
+SnapKvScorer::SnapKvScorer(Parameters parameters)
+    : m_parameters(parameters)
+{
+    if (parameters.kernel < 1 || parameters.kernel % 2 == 0)
+        throw MethodError(fmt::format("snapkv: kernel is {}, expected an odd number", parameters.kernel));
+    if (parameters.window < 1)
+        throw MethodError(fmt::format("snapkv: window is {}, expected at least 1", parameters.window));
+}
+
+EvidenceNeeds SnapKvScorer::needs(const PromptLayout&) const
+{
+    EvidenceNeeds needs;
+    needs.lastRows = m_parameters.window;
+    return needs;
+}
+
+namespace {
+
+/// [queryHeads, keys]: attention of the last `rows` queries to the first `keys` keys.
+HeadScores windowSums(const LayerEvidence& evidence, std::int64_t rows, std::int64_t keys)
+{
+    HeadScores sums(evidence.queryHeads, keys);
+    for (int head = 0; head < evidence.queryHeads; ++head) {
+        const auto out = sums.set(head);
+        for (std::int64_t row = evidence.lastRowCount - rows; row < evidence.lastRowCount; ++row) {
+            const auto attention = evidence.lastRow(head, row);
+            for (std::size_t key = 0; key < out.size(); ++key)
+                out[key] += static_cast<double>(attention[key]);
+        }
+    }
+    return sums;
+}
+
+HeadScores pooled(const HeadScores& scores, int kernel, TokenPooling pooling)
+{
+    HeadScores result(scores.sets, scores.tokens);
+    for (int set = 0; set < scores.sets; ++set)
+        poolTokens(scores.set(set), kernel, pooling, result.set(set));
+    return result;
+}
+
+} // namespace
+
+Scores SnapKvScorer::score(const LayerEvidence& evidence, const PromptLayout& layout) const
+{
+    evidence.check(needs(layout));
+    const auto& [window, kernel, pooling, granularity, reduction, stage] = m_parameters;
+    const std::int64_t rows = std::min<std::int64_t>(window, evidence.tokens);
+    const std::int64_t keys = evidence.tokens - rows;
+
+    HeadScores scores = windowSums(evidence, rows, keys);
+    if (stage == GroupStage::AfterPooling)
+        scores = pooled(scores, kernel, pooling);
+    ReducedScores reduced = reduceGroups(std::move(scores), granularity, reduction, evidence.kvHeads);
+    if (stage == GroupStage::BeforePooling)
+        reduced.scores = pooled(reduced.scores, kernel, pooling);
+    const double scale = pooling == TokenPooling::Average ? reduced.scale / kernel : reduced.scale;
+    return finishedScores(reduced.scores, scale, granularity, evidence);
+}
+
+MethodInfo snapKvMethod()
+{
+    MethodInfo info;
+    info.name = "snapkv";
+    info.title = "SnapKV";
+    info.summary = "Keeps what the last prompt queries look at, smoothed along the tokens, and these last tokens.";
+    info.source = "Li et al. 2024, arXiv 2404.14469, section 4";
+    info.parameters = {
+        {"window", ParameterInfo::Type::Integer, "32", "last prompt queries that vote; their tokens are always kept", 1,
+            65536, {}},
+        {"kernel", ParameterInfo::Type::Integer, "7", "tokens pooled around each token, odd", 1, 65535, {}},
+        {"pool", ParameterInfo::Type::Choice, "max", "how they are pooled; avg counts padding as zeros", 0, 0,
+            {"max", "avg"}},
+        granularityParameter("kv_head"),
+        reductionParameter(),
+        {"gqa_stage", ParameterInfo::Type::Choice, "before_pool",
+            "query heads are brought together before or after pooling", 0, 0, {"before_pool", "after_pool"}},
+        budgetRoundingParameter(),
+    };
+    info.presets = {
+        {"kvpress",
+            {{"window", "64"}, {"kernel", "5"}, {"pool", "avg"}, {"gqa_stage", "after_pool"},
+                {"budget_rounding", "trunc_double"}},
+            "SnapKVPress of kvpress"},
+        {"kvcf", {{"window", "8"}, {"kernel", "7"}, {"pool", "max"}, {"budget_rounding", "round_half_even"}},
+            "KVCache-Factory's LongBench and RULER runners with kv_head granularity"},
+        {"paper", {{"window", "32"}, {"kernel", "7"}, {"pool", "max"}, {"granularity", "q_head"}},
+            "the paper's LongBench runs: one set per query head"},
+    };
+    info.make = [](const ParameterValues& values) {
+        SnapKvScorer::Parameters parameters;
+        parameters.window = static_cast<int>(integerValue(values, "window"));
+        parameters.kernel = static_cast<int>(integerValue(values, "kernel"));
+        parameters.pooling = poolingValue(values, "pool");
+        parameters.granularity = granularityValue(values, "granularity");
+        parameters.reduction = reductionValue(values, "gqa_reduce");
+        parameters.stage = values.at("gqa_stage") == "after_pool" ? SnapKvScorer::GroupStage::AfterPooling
+                                                                  : SnapKvScorer::GroupStage::BeforePooling;
+
+        TopScores::Parameters choice;
+        choice.protection.recent = parameters.window;
+        choice.rounding = budgetRule(values);
+
+        Method method;
+        method.granularity = parameters.granularity;
+        method.scorer = std::make_shared<SnapKvScorer>(parameters);
+        method.chooser = std::make_shared<TopScores>(choice);
+        return method;
+    };
+    return info;
+}
+
+} // namespace kvloupe

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#pragma once
+
+#include "core/methods/method_registry.h"
+#include "core/methods/pooling.h"
+#include "core/methods/scorer.h"
+
+namespace kvloupe {
+
+/// Keeps what the last prompt queries (the observation window) look at, and the window itself.
+///
+/// Score of key k < T - window: sum over the window's queries of A[q, k], pooled along the tokens, reduced over the
+/// query heads of the set. The window's own tokens score +infinity. Li et al. 2024, arXiv 2404.14469, section 4;
+/// canonical choices in docs/methods.md.
+class SnapKvScorer final : public Scorer {
+public:
+    /// Where query heads are brought together: maximum pooling gives other results before than after.
+    enum class GroupStage { BeforePooling, AfterPooling };
+
+    struct Parameters {
+        int window = 32;
+        int kernel = 7; ///< odd
+        TokenPooling pooling = TokenPooling::Maximum;
+        Granularity granularity = Granularity::KvHead;
+        GroupReduction reduction = GroupReduction::Mean;
+        GroupStage stage = GroupStage::BeforePooling;
+    };
+
+    /// Throws MethodError for an even kernel or one or a window below 1.
+    explicit SnapKvScorer(Parameters parameters);
+
+    EvidenceNeeds needs(const PromptLayout& layout) const override;
+    Scores score(const LayerEvidence& evidence, const PromptLayout& layout) const override;
+
+private:
+    Parameters m_parameters;
+};
+
+MethodInfo snapKvMethod();
+
+} // namespace kvloupe
