@@ -20,10 +20,11 @@ public:
 /// `none`: raw; `fast`: byte shuffle + deflate level 1; `small`: byte shuffle + deflate level 6.
 enum class Compression { None, Fast, Small };
 
-/// Encodes and decodes HDF5 chunks outside of HDF5, as its filters shuffle, deflate and fletcher32 (in this order) would.
+/// Encodes and decodes HDF5 chunks outside of HDF5, as its filters shuffle, deflate and fletcher32 (in this order)
+/// would.
 ///
-/// Encoded chunks go to H5Dwrite_chunk, which takes no lock of ours and no filter of HDF5's; any HDF5 program reads them.
-/// Not thread-safe; one per thread (it owns a libdeflate compressor of some 100 kB).
+/// Encoded chunks go to H5Dwrite_chunk, which takes no lock of ours and no filter of HDF5's; any HDF5 program reads
+/// them. Not thread-safe; one per thread (it owns a libdeflate compressor of some 100 kB).
 class ChunkCodec {
 public:
     explicit ChunkCodec(Compression compression);
@@ -31,11 +32,15 @@ public:
     ChunkCodec(ChunkCodec&&) noexcept;
     ChunkCodec& operator=(ChunkCodec&&) noexcept;
 
+    Compression compression() const;
+
     /// `raw` is a whole chunk of elements of `elementSize` bytes. The result ends in the four bytes of the checksum.
     std::vector<std::byte> encode(std::span<const std::byte> raw, std::size_t elementSize);
     /// Fills `raw` exactly. `filterMask` is what H5Dread_chunk reports (bit n set = filter n was skipped).
-    /// Throws RecordingError if the checksum, the deflate stream or the size is wrong; the caller adds which chunk it was.
-    void decode(std::span<const std::byte> encoded, std::uint32_t filterMask, std::size_t elementSize, std::span<std::byte> raw);
+    /// Throws RecordingError if the checksum, the deflate stream or the size is wrong; the caller adds which chunk it
+    /// was.
+    void decode(std::span<const std::byte> encoded, std::uint32_t filterMask, std::size_t elementSize,
+        std::span<std::byte> raw);
 
 private:
     struct State;

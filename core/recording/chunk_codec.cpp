@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#include "core/recording/chunk_codec.h"
+
+#include <fmt/format.h>
+#include <libdeflate.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cstring>
+#include <new>
+
+namespace kvloupe {
+namespace {
+
+constexpr std::size_t checksumBytes = 4;
+constexpr std::uint64_t fletcherModulus = 65535;
+
+/// Folding as HDF5 does it never turns a sum that was not 0 into 0: multiples of the modulus become 65535.
+std::uint32_t foldedSum(std::uint64_t residue, bool anyWord)
+{
+    return static_cast<std::uint32_t>(residue == 0 && anyWord ? fletcherModulus : residue);
+}
+
+void shuffleBytes(std::span<const std::byte> in, std::size_t elementSize, std::span<std::byte> out)
+{
+    const std::size_t count = in.size() / elementSize;
+    const std::byte* from = in.data();
+    std::byte* to = out.data();
+    if (elementSize == 2) {
+        for (std::size_t i = 0; i < count; ++i) {
+            to[i] = from[2 * i];
+            to[count + i] = from[2 * i + 1];
+        }
+    } else if (elementSize == 4) {
+        for (std::size_t i = 0; i < count; ++i) {
+            to[i] = from[4 * i];
+            to[count + i] = from[4 * i + 1];
+            to[2 * count + i] = from[4 * i + 2];
+            to[3 * count + i] = from[4 * i + 3];
+        }
+    } else {
+        for (std::size_t byte = 0; byte < elementSize; ++byte) {
+            for (std::size_t i = 0; i < count; ++i) {
+                to[byte * count + i] = from[i * elementSize + byte];
+            }
+        }
+    }
+    std::copy(from + count * elementSize, from + in.size(), to + count * elementSize);
+}
+
+void unshuffleBytes(std::span<const std::byte> in, std::size_t elementSize, std::span<std::byte> out)
+{
+    const std::size_t count = in.size() / elementSize;
+    const std::byte* from = in.data();
+    std::byte* to = out.data();
+    if (elementSize == 2) {
+        for (std::size_t i = 0; i < count; ++i) {
+            to[2 * i] = from[i];
+            to[2 * i + 1] = from[count + i];
+        }
+    } else if (elementSize == 4) {
+        for (std::size_t i = 0; i < count; ++i) {
+            to[4 * i] = from[i];
+            to[4 * i + 1] = from[count + i];
+            to[4 * i + 2] = from[2 * count + i];
+            to[4 * i + 3] = from[3 * count + i];
+        }
+    } else {
+        for (std::size_t byte = 0; byte < elementSize; ++byte) {
+            for (std::size_t i = 0; i < count; ++i) {
+                to[i * elementSize + byte] = from[byte * count + i];
+            }
+        }
+    }
+    std::copy(from + count * elementSize, from + in.size(), to + count * elementSize);
+}
+
+struct FreeCompressor {
+    void operator()(libdeflate_compressor* compressor) const { libdeflate_free_compressor(compressor); }
+};
+struct FreeDecompressor {
+    void operator()(libdeflate_decompressor* decompressor) const { libdeflate_free_decompressor(decompressor); }
+};
+
+} // namespace
+
+std::uint32_t fletcher32(std::span<const std::byte> bytes)
+{
+    // HDF5 sums big-endian words. Swapping the bytes of a word is multiplying it by 256 modulo 65535, so the sums are
+    // taken over words as they lie in memory and swapped once. Sixteen lanes with sums of their own let the compiler
+    // vectorise; 256 rounds keep a lane's sum of sums below 2^32.
+    constexpr std::size_t lanes = 16;
+    constexpr std::size_t rounds = 256;
+    const std::size_t words = bytes.size() / 2;
+    const std::byte* data = bytes.data();
+
+    std::uint64_t sum1 = 0;
+    std::uint64_t sum2 = 0;
+    bool anyWord = false;
+    std::size_t done = 0;
+    while (words - done >= lanes) {
+        const std::size_t blockRounds = std::min(rounds, (words - done) / lanes);
+        std::array<std::uint32_t, lanes> laneSum{};
+        std::array<std::uint32_t, lanes> laneSumOfSums{};
+        for (std::size_t round = 0; round < blockRounds; ++round) {
+            std::array<std::uint16_t, lanes> word;
+            std::memcpy(word.data(), data + 2 * done, sizeof(word));
+            for (std::size_t lane = 0; lane < lanes; ++lane) {
+                laneSum[lane] += word[lane];
+                laneSumOfSums[lane] += laneSum[lane];
+            }
+            done += lanes;
+        }
+        std::uint64_t blockSum = 0;
+        std::uint64_t blockSumOfSums = 0;
+        for (std::size_t lane = 0; lane < lanes; ++lane) {
+            blockSum += laneSum[lane];
+            blockSumOfSums += lanes * std::uint64_t{laneSumOfSums[lane]} - lane * std::uint64_t{laneSum[lane]};
+        }
+        anyWord = anyWord || blockSum != 0;
+        sum2 = (sum2 + blockRounds * lanes * sum1 + blockSumOfSums) % fletcherModulus;
+        sum1 = (sum1 + blockSum) % fletcherModulus;
+    }
+    for (; done < words; ++done) {
+        std::uint16_t word = 0;
+        std::memcpy(&word, data + 2 * done, sizeof(word));
+        anyWord = anyWord || word != 0;
+        sum1 = (sum1 + word) % fletcherModulus;
+        sum2 = (sum2 + sum1) % fletcherModulus;
+    }
+    if (bytes.size() % 2 != 0) {
+        const auto last = static_cast<std::uint16_t>(bytes.back());
+        anyWord = anyWord || last != 0;
+        sum1 = (sum1 + last) % fletcherModulus;
+        sum2 = (sum2 + sum1) % fletcherModulus;
+    }
+    return foldedSum(sum2 * 256 % fletcherModulus, anyWord) << 16 | foldedSum(sum1 * 256 % fletcherModulus, anyWord);
+}
+
+struct ChunkCodec::State {
+    Compression compression = Compression::None;
+    std::unique_ptr<libdeflate_compressor, FreeCompressor> compressor;
+    std::unique_ptr<libdeflate_decompressor, FreeDecompressor> decompressor;
+    std::vector<std::byte> shuffled;
+    std::vector<std::byte> deflated;
+
+    std::uint32_t deflateFilter() const { return 1; }
+    std::uint32_t checksumFilter() const { return compression == Compression::None ? 0 : 2; }
+};
+
+ChunkCodec::ChunkCodec(Compression compression)
+    : m_state(std::make_unique<State>())
+{
+    m_state->compression = compression;
+}
+
+ChunkCodec::~ChunkCodec() = default;
+ChunkCodec::ChunkCodec(ChunkCodec&&) noexcept = default;
+ChunkCodec& ChunkCodec::operator=(ChunkCodec&&) noexcept = default;
+
+Compression ChunkCodec::compression() const
+{
+    return m_state->compression;
+}
+
+std::vector<std::byte> ChunkCodec::encode(std::span<const std::byte> raw, std::size_t elementSize)
+{
+    assert(elementSize > 0);
+    std::vector<std::byte> encoded;
+    if (m_state->compression == Compression::None) {
+        encoded.resize(raw.size() + checksumBytes);
+        std::ranges::copy(raw, encoded.begin());
+    } else {
+        if (!m_state->compressor) {
+            m_state->compressor.reset(libdeflate_alloc_compressor(m_state->compression == Compression::Fast ? 1 : 6));
+            if (!m_state->compressor) {
+                throw std::bad_alloc();
+            }
+        }
+        m_state->shuffled.resize(raw.size());
+        shuffleBytes(raw, elementSize, m_state->shuffled);
+        m_state->deflated.resize(libdeflate_zlib_compress_bound(m_state->compressor.get(), raw.size()));
+        const std::size_t size = libdeflate_zlib_compress(m_state->compressor.get(), m_state->shuffled.data(),
+            m_state->shuffled.size(), m_state->deflated.data(), m_state->deflated.size());
+        assert(size > 0);
+        encoded.resize(size + checksumBytes);
+        std::copy_n(m_state->deflated.begin(), size, encoded.begin());
+    }
+    const std::size_t bodyBytes = encoded.size() - checksumBytes;
+    const std::uint32_t checksum = fletcher32(std::span(encoded).first(bodyBytes));
+    for (std::size_t i = 0; i < checksumBytes; ++i) {
+        encoded[bodyBytes + i] = static_cast<std::byte>(checksum >> (8 * i));
+    }
+    return encoded;
+}
+
+void ChunkCodec::decode(
+    std::span<const std::byte> encoded, std::uint32_t filterMask, std::size_t elementSize, std::span<std::byte> raw)
+{
+    assert(elementSize > 0);
+    const auto applied = [filterMask](std::uint32_t filter) { return (filterMask >> filter & 1U) == 0; };
+
+    if (applied(m_state->checksumFilter())) {
+        if (encoded.size() < checksumBytes) {
+            throw RecordingError(fmt::format("chunk has {} bytes, too few for its checksum", encoded.size()));
+        }
+        const auto body = encoded.first(encoded.size() - checksumBytes);
+        std::uint32_t stored = 0;
+        for (std::size_t i = 0; i < checksumBytes; ++i) {
+            stored |= std::to_integer<std::uint32_t>(encoded[body.size() + i]) << (8 * i);
+        }
+        const std::uint32_t computed = fletcher32(body);
+        if (stored != computed) {
+            throw RecordingError(fmt::format("checksum is {:08x}, its data give {:08x}", stored, computed));
+        }
+        encoded = body;
+    }
+
+    const bool hasShuffle = m_state->compression != Compression::None && applied(0);
+    const bool hasDeflate = m_state->compression != Compression::None && applied(m_state->deflateFilter());
+    if (hasDeflate) {
+        if (!m_state->decompressor) {
+            m_state->decompressor.reset(libdeflate_alloc_decompressor());
+            if (!m_state->decompressor) {
+                throw std::bad_alloc();
+            }
+        }
+        std::span<std::byte> inflated = raw;
+        if (hasShuffle) {
+            m_state->shuffled.resize(raw.size());
+            inflated = m_state->shuffled;
+        }
+        // A null size pointer makes any other size an error.
+        const libdeflate_result result = libdeflate_zlib_decompress(
+            m_state->decompressor.get(), encoded.data(), encoded.size(), inflated.data(), inflated.size(), nullptr);
+        if (result != LIBDEFLATE_SUCCESS) {
+            throw RecordingError(result == LIBDEFLATE_BAD_DATA
+                    ? std::string("deflate stream is damaged")
+                    : fmt::format("chunk does not inflate to the {} bytes expected", raw.size()));
+        }
+        encoded = inflated;
+    } else if (encoded.size() != raw.size()) {
+        throw RecordingError(fmt::format("chunk has {} bytes, expected {}", encoded.size(), raw.size()));
+    }
+    if (hasShuffle) {
+        unshuffleBytes(encoded, elementSize, raw);
+    } else if (encoded.data() != raw.data()) {
+        std::ranges::copy(encoded, raw.begin());
+    }
+}
+
+} // namespace kvloupe

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#include "core/recording/hdf5_handles.h"
+
+#include "core/recording/chunk_codec.h"
+
+#include <fmt/format.h>
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <utility>
+
+namespace kvloupe::hdf5 {
+namespace {
+
+void setUpLibrary()
+{
+    H5open();
+    H5PLset_loading_state(0);
+}
+
+/// Builds with thread support, such as Debian's, keep an error stack and its printing per thread.
+void keepQuiet()
+{
+    static thread_local bool quiet = false;
+    if (!quiet) {
+        H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+        quiet = true;
+    }
+}
+
+/// Points the descriptor of an open file at an anonymous memory file, so that closing it cannot fail for the disk.
+void detachFromDisk(hid_t file)
+{
+    void* descriptor = nullptr;
+    if (H5Fget_vfd_handle(file, H5P_DEFAULT, &descriptor) < 0 || descriptor == nullptr) {
+        return;
+    }
+    const int memory = memfd_create("kvloupe-discarded", MFD_CLOEXEC);
+    if (memory >= 0) {
+        dup2(memory, *static_cast<int*>(descriptor));
+        close(memory);
+    }
+}
+
+} // namespace
+
+Lock lock()
+{
+    static std::recursive_mutex mutex;
+    static std::once_flag ready;
+    Lock held(mutex);
+    std::call_once(ready, setUpLibrary);
+    keepQuiet();
+    return held;
+}
+
+Handle::Handle(hid_t id, std::string_view where)
+    : m_id(id)
+{
+    if (id < 0) {
+        fail(where);
+    }
+}
+
+Handle::~Handle()
+{
+    reset();
+}
+
+Handle::Handle(Handle&& other) noexcept
+    : m_id(std::exchange(other.m_id, H5I_INVALID_HID))
+{
+}
+
+Handle& Handle::operator=(Handle&& other) noexcept
+{
+    if (this != &other) {
+        reset();
+        m_id = std::exchange(other.m_id, H5I_INVALID_HID);
+    }
+    return *this;
+}
+
+void Handle::reset() noexcept
+{
+    if (m_id >= 0) {
+        const Lock held = lock();
+        H5Idec_ref(std::exchange(m_id, H5I_INVALID_HID));
+        H5Eclear2(H5E_DEFAULT);
+    }
+}
+
+std::string cause()
+{
+    std::string description;
+    const auto innermost = [](unsigned /*depth*/, const H5E_error2_t* error, void* result) -> herr_t {
+        if (error->desc != nullptr) {
+            *static_cast<std::string*>(result) = error->desc;
+        }
+        return 1;
+    };
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, &description);
+    H5Eclear2(H5E_DEFAULT);
+
+    constexpr std::string_view marker = "error message = '";
+    if (const auto begin = description.find(marker); begin != std::string::npos) {
+        const auto text = begin + marker.size();
+        return description.substr(text, description.find('\'', text) - text);
+    }
+    return description.empty() ? "HDF5 gives no reason" : description;
+}
+
+void fail(std::string_view where)
+{
+    const Lock held = lock();
+    throw RecordingError(fmt::format("{}: {}", where, cause()));
+}
+
+void closeFile(Handle file, std::string_view where)
+{
+    const Lock held = lock();
+    std::string error;
+    if (H5Fflush(file.id(), H5F_SCOPE_GLOBAL) < 0) {
+        error = cause();
+        detachFromDisk(file.id());
+    }
+    file.reset();
+    if (!error.empty()) {
+        throw RecordingError(fmt::format("{}: {}", where, error));
+    }
+}
+
+void discardFile(Handle file)
+{
+    const Lock held = lock();
+    detachFromDisk(file.id());
+    file.reset();
+}
+
+Handle halfType()
+{
+    const Lock held = lock();
+    Handle type(H5Tcopy(H5T_IEEE_F32LE), "half type");
+    check(H5Tset_fields(type.id(), 15, 10, 5, 0, 10), "half type");
+    check(H5Tset_size(type.id(), 2), "half type");
+    check(H5Tset_ebias(type.id(), 15), "half type");
+    return type;
+}
+
+Handle stringType()
+{
+    const Lock held = lock();
+    Handle type(H5Tcopy(H5T_C_S1), "string type");
+    check(H5Tset_size(type.id(), H5T_VARIABLE), "string type");
+    check(H5Tset_cset(type.id(), H5T_CSET_UTF8), "string type");
+    return type;
+}
+
+} // namespace kvloupe::hdf5
