@@ -11,8 +11,8 @@
 
 namespace kvloupe {
 
-/// Address of a 256 x 256 tile of the map of one head. Level L pools 2^L x 2^L cells; tile (row, column) of level L covers the
-/// cells [256 * 2^L * row, ...) x [256 * 2^L * column, ...).
+/// Address of a 256 x 256 tile of the map of one head. Level L pools 2^L x 2^L cells; tile (row, column) of level L
+/// covers the cells [256 * 2^L * row, ...) x [256 * 2^L * column, ...).
 struct TileKey {
     int sample = 0;
     int layer = 0;
@@ -27,24 +27,27 @@ struct TileKey {
 
 /// Any tile of any head at any level, as if every map and every pyramid level were stored.
 ///
-/// Sources, best first: the stored map, the stored pyramid, the level below (pooled by 2), queries and keys (AttentionRows).
-/// Maxima are exact at every level; edges are padded by no cells; means are over causal cells. Keeps the packed keys and
-/// queries of a few heads (bounded bytes). Belongs to one thread, as its Recording does.
+/// Sources, best first: the stored map, the stored pyramid, the level below (pooled by 2), queries and keys
+/// (AttentionRows). Maxima are exact at every level; edges are padded by no cells; means are over causal cells. Keeps
+/// the packed keys and queries of a few heads (bounded bytes). Belongs to one thread, as its Recording does.
 class AttentionTiles {
 public:
     /// `recording` outlives this object.
-    explicit AttentionTiles(const Recording& recording, std::size_t cacheBytes = std::size_t {64} << 20);
+    explicit AttentionTiles(const Recording& recording, std::size_t cacheBytes = std::size_t{64} << 20);
     ~AttentionTiles();
 
     /// Whether the head can be shown at all (a stored map, or queries and keys).
     bool available(int sample, int layer, int head) const;
     /// Smallest level whose whole map is one tile.
     int coarsestLevel(int sample) const;
-    /// Row-major 256 x 256 halves, 0 outside the causal window. An all-zero tile for tiles above the diagonal.
+    /// Row-major 256 x 256 halves, 0 outside the causal window. An all-zero tile for tiles above the diagonal. A
+    /// RecordingError if there is no such tile, or nothing was recorded to make it from.
     std::vector<Half> read(const TileKey& key);
-    /// Exact float32 value of one cell, from queries and keys if there, else from the map; NaN if neither.
+    /// Exact float32 value of one cell, of generated queries too, from queries and keys if there, else from the map;
+    /// NaN if neither.
     float cell(int sample, int layer, int head, std::int64_t query, std::int64_t key);
-    /// One whole row of a prompt query, [P] float32.
+    /// One whole row of a prompt query, [P] float32, from queries and keys if there, else from the map; empty if
+    /// neither.
     std::vector<float> row(int sample, int layer, int head, std::int64_t query);
 
 private:
