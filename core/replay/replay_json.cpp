@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#include "core/replay/replay_json.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include <numeric>
+
+namespace kvloupe {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string_view budgetKindName(BudgetKind kind)
+{
+    switch (kind) {
+    case BudgetKind::Keep:
+        return "keep";
+    case BudgetKind::Capacity:
+        return "capacity";
+    case BudgetKind::CompressionRatio:
+        return "compression_ratio";
+    }
+    return "";
+}
+
+/// A float as the shortest decimal that reads back as the same float.
+double shortest(float value)
+{
+    return std::stod(fmt::format("{}", value));
+}
+
+/// A field of a CSV line, quoted where it has to be.
+std::string csvField(const std::string& text)
+{
+    if (text.find_first_of(",\"\r\n") == std::string::npos)
+        return text;
+    std::string quoted = "\"";
+    for (const char c : text)
+        quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+    return quoted + "\"";
+}
+
+} // namespace
+
+std::string replayJson(
+    const ReplayContext& context, const Method& method, const Budget& budget, const ReplayResult& result)
+{
+    Json line;
+    line["sample"] = context.sample;
+    line["id"] = context.sampleId;
+    line["method"] = method.name;
+    line["spec"] = method.spec;
+    line["parameters"] = method.parameters;
+    line["budget"] = {{budgetKindName(budget.kind()), budget.text()}};
+    line["keep"] = budget.fractionKept(context.promptTokens);
+    line["at"] = context.at;
+    line["granularity"] = granularityName(method.granularity);
+    line["fidelity"] = fidelityName(context.fidelity);
+    line["prompt_tokens"] = context.promptTokens;
+    line["requested"] = result.requestedTokens;
+    Json realised = Json::object();
+    Json kept = Json::object();
+    for (const auto& [layer, keep] : result.kept) {
+        Json sizes = Json::object();
+        Json positions = Json::object();
+        for (std::size_t set = 0; set < keep.sets.size(); ++set) {
+            sizes[std::to_string(set)] = keep.sets[set].size();
+            positions[std::to_string(set)] = keep.sets[set];
+        }
+        realised[std::to_string(layer)] = std::move(sizes);
+        kept[std::to_string(layer)] = std::move(positions);
+    }
+    line["realised"] = std::move(realised);
+    line["kept"] = std::move(kept);
+    Json mass;
+    for (const auto& [layer, heads] : result.retainedMass)
+        for (std::size_t head = 0; head < heads.size(); ++head)
+            mass[std::to_string(layer)][std::to_string(head)] = shortest(heads[head]);
+    line["retained_mass"] = std::move(mass);
+    return line.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string_view replayCsvHeader()
+{
+    return "sample,id,method,parameters,budget,keep,at,granularity,fidelity,requested_tokens,layer,head,realised_"
+           "tokens,"
+           "retained_mass_fraction,kept_positions";
+}
+
+std::string replayCsv(
+    const ReplayContext& context, const Method& method, const Budget& budget, const ReplayResult& result)
+{
+    std::string parameters;
+    for (const auto& [name, value] : method.parameters)
+        parameters += fmt::format("{}{}={}", parameters.empty() ? "" : ";", name, value);
+    const std::string common = fmt::format("{},{},{},{},{}={},{},{},{},{},{}", context.sample,
+        csvField(context.sampleId), method.name, csvField(parameters), budgetKindName(budget.kind()), budget.text(),
+        budget.fractionKept(context.promptTokens), context.at, granularityName(method.granularity),
+        fidelityName(context.fidelity), result.requestedTokens);
+
+    std::string lines;
+    for (const auto& [layer, keep] : result.kept) {
+        const auto mass = result.retainedMass.find(layer);
+        for (std::size_t set = 0; set < keep.sets.size(); ++set) {
+            std::string share;
+            if (mass != result.retainedMass.end()) {
+                const std::size_t group = mass->second.size() / keep.sets.size();
+                const auto first = mass->second.begin() + static_cast<std::ptrdiff_t>(set * group);
+                share = fmt::format("{}",
+                    static_cast<float>(std::accumulate(first, first + static_cast<std::ptrdiff_t>(group), 0.0)
+                        / static_cast<double>(group)));
+            }
+            lines += fmt::format("{},{},{},{},{},{}\n", common, layer, set, keep.sets[set].size(), share,
+                fmt::join(keep.sets[set], " "));
+        }
+    }
+    return lines;
+}
+
+} // namespace kvloupe
