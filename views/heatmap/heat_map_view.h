@@ -112,9 +112,11 @@ protected:
     void keyPressEvent(QKeyEvent* event) override;
     void focusInEvent(QFocusEvent* event) override;
     void focusOutEvent(QFocusEvent* event) override;
-    void resizeEvent(QResizeEvent* event) override;
 
 private:
+    void onCellChanged();
+    void describeCell(std::int64_t query, std::int64_t key, float value);
+
     struct State;
     std::unique_ptr<State> m_state;
 };

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#include "views/heatmap/heat_map_state.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace kvloupe {
+namespace {
+
+constexpr int colorBarWidth = 14;
+
+} // namespace
+
+HeatMapView::State::State(HeatMapView* owner, Selection* chosen)
+    : view(owner)
+    , selection(chosen)
+    , plot(new QCustomPlot(owner))
+{
+    buildPlot();
+    connectMouse();
+}
+
+void HeatMapView::State::buildPlot()
+{
+    plot->setFocusPolicy(Qt::NoFocus);
+    plot->setNoAntialiasingOnDrag(false);
+    plot->plotLayout()->clear();
+    plot->plotLayout()->setColumnSpacing(0);
+    // Buffered layers repaint alone: a slider redraws the overlay, a mouse move the cursor, a tile the map.
+    for (const QLatin1String name : {mapLayerName, bandLayerName, keepLayerName, cursorLayerName}) {
+        plot->addLayer(name);
+        if (name != bandLayerName)
+            plot->layer(name)->setMode(QCPLayer::lmBuffered);
+    }
+    plot->moveLayer(plot->layer(mapLayerName), plot->layer(QStringLiteral("grid")), QCustomPlot::limBelow);
+
+    rect = new QCPAxisRect(plot, true);
+    rect->setAutoMargins(QCP::msNone);
+    plot->plotLayout()->addElement(0, 0, rect);
+    bar = new ColorBar(plot);
+    bar->setAutoMargins(QCP::msNone);
+    plot->plotLayout()->addElement(0, 1, bar);
+
+    QCPAxis* keys = rect->axis(QCPAxis::atBottom);
+    QCPAxis* queries = rect->axis(QCPAxis::atLeft);
+    queries->setRangeReversed(true);
+    keyTicker = QSharedPointer<TokenTicker>::create(keys);
+    queryTicker = QSharedPointer<TokenTicker>::create(queries);
+    keys->setTicker(keyTicker);
+    queries->setTicker(queryTicker);
+    for (QCPAxis* axis : {keys, queries}) {
+        axis->setSubTicks(false);
+        axis->setTickLength(0, 4);
+        axis->grid()->setVisible(false);
+        axis->setRange(0.0, 1.0);
+    }
+    keys->setLabel(HeatMapView::tr("key"));
+    queries->setLabel(HeatMapView::tr("query"));
+    // The frame of the map without labels.
+    for (QCPAxis* axis : {rect->axis(QCPAxis::atTop), rect->axis(QCPAxis::atRight)}) {
+        axis->setVisible(true);
+        axis->setTicks(false);
+        axis->setTickLabels(false);
+    }
+
+    map = new TilePlottable(rect, mapLayerName, cache, loader);
+    keep = new KeepLayer(rect, keepLayerName, *map);
+    bands = new SpanBands(rect, bandLayerName);
+    cursor = new CursorLayer(rect, cursorLayerName);
+
+    QObject::connect(plot, &QCustomPlot::beforeReplot, view, [this] { prepareReplot(); });
+    QObject::connect(&loader, &TileLoader::tileArrived, view, [this] { tileArrived(); });
+    QObject::connect(&loader, &TileLoader::idle, view, [this] { announceLoaded = true; });
+    QObject::connect(&loader, &TileLoader::failed, view, &HeatMapView::failed);
+    QObject::connect(plot, &QCustomPlot::afterReplot, view, [this] {
+        if (sample && map->shape() && loader.isIdle() && std::exchange(announceLoaded, false))
+            emit view->loaded();
+    });
+}
+
+void HeatMapView::State::applyPalette(const QPalette& palette)
+{
+    const QColor text = palette.color(QPalette::WindowText);
+    plot->setBackground(QBrush(palette.color(QPalette::Window)));
+    for (QCPAxisRect* axisRect : {rect, static_cast<QCPAxisRect*>(bar)}) {
+        for (QCPAxis* axis : axisRect->axes()) {
+            axis->setBasePen(QPen(text, 1));
+            axis->setTickPen(QPen(text, 1));
+            axis->setTickLabelColor(text);
+            axis->setLabelColor(text);
+        }
+    }
+    keep->setTextColor(text);
+    map->setMessageColor(text);
+}
+
+void HeatMapView::State::applyFont(const QFont& font)
+{
+    for (QCPAxisRect* axisRect : {rect, static_cast<QCPAxisRect*>(bar)}) {
+        for (QCPAxis* axis : axisRect->axes()) {
+            axis->setTickLabelFont(font);
+            axis->setLabelFont(font);
+        }
+    }
+    keep->setFont(font);
+    bands->setFont(font);
+    updateMargins();
+}
+
+/// Fixed margins: the map must not move under the cursor when labels become longer.
+void HeatMapView::State::updateMargins()
+{
+    QCPAxis* keys = rect->axis(QCPAxis::atBottom);
+    QCPAxis* queries = rect->axis(QCPAxis::atLeft);
+    const QFontMetricsF metrics(keys->tickLabelFont());
+    const int line = static_cast<int>(std::ceil(metrics.height()));
+    const int tokenRoom = static_cast<int>(std::ceil(metrics.horizontalAdvance(QStringLiteral("mmmmmmmm"))));
+    const int numberRoom = static_cast<int>(std::ceil(metrics.horizontalAdvance(QStringLiteral("000000"))));
+    const int band = style.showSpans && bands->hasSpans() ? SpanBands::thickness(keys->tickLabelFont()) + 4 : 0;
+    bands->setVisible(band > 0);
+    keys->setOffset(band);
+    queries->setOffset(band);
+    const int labels = (style.showTokens ? tokenRoom : numberRoom) + 12;
+    // Axis labels sit at the outer edge, wherever the tick labels end.
+    const int top = std::max(line, KeepLayer::heightOf(keep->overlays().size()) + 6);
+    rect->setMargins(QMargins(band + labels + line + 6, top, 10, band + labels + line + 6));
+    const int barRoom
+        = static_cast<int>(std::ceil(metrics.horizontalAdvance(QStringLiteral("0.0001")))) + 12 + line + 8;
+    bar->setMargins(QMargins(8, top, barRoom, band + labels + line + 6));
+    bar->setMinimumSize(colorBarWidth + 8 + barRoom, 0);
+    bar->setMaximumSize(colorBarWidth + 8 + barRoom, QWIDGETSIZE_MAX);
+    bar->setSizeConstraintRect(QCPLayoutElement::scrOuterRect);
+}
+
+void HeatMapView::State::updateColors()
+{
+    auto colors = std::make_shared<const ColorTable>(style.colorMap, style.scale, style.range);
+    map->setColors(colors);
+    bar->setColors(std::move(colors));
+}
+
+void HeatMapView::State::updateLabels()
+{
+    const QString pooled = view->poolingText();
+    const QString label
+        = pooled.isEmpty() ? HeatMapView::tr("attention") : HeatMapView::tr("attention, %1").arg(pooled);
+    if (bar->valueAxis()->label() != label)
+        bar->valueAxis()->setLabel(label);
+}
+
+void HeatMapView::State::prepareReplot()
+{
+    QCPAxis* keys = rect->axis(QCPAxis::atBottom);
+    keys->setTickLabelRotation(keyTicker->showsText() ? -90 : 0);
+    updateLabels();
+}
+
+void HeatMapView::State::replotAll()
+{
+    plot->replot(QCustomPlot::rpQueuedReplot);
+}
+
+void HeatMapView::State::tileArrived()
+{
+    map->invalidate();
+    if (!rendering)
+        replotAll();
+}
+
+/// The frame of the map is the focus ring.
+void HeatMapView::State::showFocus(bool focused)
+{
+    const QPalette palette = view->palette();
+    const QPen pen
+        = focused ? QPen(palette.color(QPalette::Highlight), 2) : QPen(palette.color(QPalette::WindowText), 1);
+    for (QCPAxis* axis : {rect->axis(QCPAxis::atTop), rect->axis(QCPAxis::atRight)})
+        axis->setBasePen(pen);
+    replotAll();
+}
+
+void HeatMapView::State::setSource(SampleModelPtr newSample, std::shared_ptr<TileSource> newTiles)
+{
+    sample = std::move(newSample);
+    tiles = std::move(newTiles);
+    loader.setSource(tiles);
+    cache.clear();
+    std::shared_ptr<QStringList> labels;
+    std::vector<Span> spans;
+    if (sample) {
+        labels = std::make_shared<QStringList>();
+        for (const std::string& piece : sample->text.pieces)
+            labels->push_back(tokenLabel(QString::fromStdString(piece)));
+        for (const Span& span : sample->layout.spans()) {
+            if (span.begin < tokens())
+                spans.push_back(span);
+        }
+    }
+    keyTicker->setTokens(labels);
+    queryTicker->setTokens(labels);
+    bands->setSpans(std::move(spans));
+    keep->setOverlays({});
+    updateMargins();
+    updateShape();
+    view->fit();
+}
+
+void HeatMapView::State::updateShape()
+{
+    std::optional<MapShape> shape;
+    QString message;
+    const int layer = selection->layer();
+    const int head = selection->head();
+    if (!sample) {
+        message = HeatMapView::tr("No sample is open.");
+    } else if (const LayerInfo* info = sample->findLayer(layer); !info || head < 0) {
+        message = layer < 0 ? HeatMapView::tr("No head is selected.")
+                            : HeatMapView::tr("Layer %1 was not recorded.").arg(layer);
+    } else if (const auto finest = finestLevel(*info, head); !finest) {
+        message = HeatMapView::tr("No attention was recorded for layer %1, head %2.").arg(layer).arg(head);
+    } else {
+        shape.emplace();
+        shape->tokens = tokens();
+        shape->attentionWindow = info->window;
+        shape->coarsestLevel = std::max(coarsestLevel(tokens()), *finest);
+        shape->finestLevel = *finest;
+        shape->map = {.sample = sample->sample, .layer = layer, .head = head, .pooling = style.pooling};
+    }
+    map->setMessage(message);
+    map->setShape(shape);
+    map->setNeighbours(neighbours());
+    announceLoaded = true;
+    emit view->statusText(message);
+}
+
+/// The heads a key press away.
+std::vector<TileKey> HeatMapView::State::neighbours() const
+{
+    std::vector<TileKey> keys;
+    if (!map->shape())
+        return keys;
+    const TileKey& here = map->shape()->map;
+    for (const auto& [layerStep, headStep] : {std::pair{0, 1}, {0, -1}, {1, 0}, {-1, 0}}) {
+        const int layer = here.layer + layerStep;
+        const int head = here.head + headStep;
+        const LayerInfo* info = sample->findLayer(layer);
+        if (!info || head < 0 || head >= sample->model.numHeads
+            || finestLevel(*info, head) != map->shape()->finestLevel)
+            continue;
+        TileKey key = here;
+        key.layer = layer;
+        key.head = head;
+        keys.push_back(key);
+    }
+    return keys;
+}
+
+} // namespace kvloupe
