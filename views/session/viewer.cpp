@@ -2,6 +2,7 @@
 
 #include "views/session/viewer.h"
 
+#include "core/methods/method_registry.h"
 #include "views/figure/attention_figure.h"
 #include "views/methods/method_model.h"
 #include "views/methods/replay_model.h"
