@@ -30,6 +30,7 @@ kvloupe_package(CLI11 PURPOSE "command lines" URL "https://github.com/CLIUtils/C
 kvloupe_package(TBB PURPOSE "parallel loops over heads and blocks" URL "https://oneapi-src.github.io/oneTBB")
 kvloupe_package(OpenSSL PURPOSE "SHA-256 of models, tokenizers and prompts" URL "https://www.openssl.org")
 kvloupe_pkgconfig(libhwy libhwy PURPOSE "SIMD kernels chosen at run time" URL "https://github.com/google/highway")
+kvloupe_pkgconfig(libhwy-contrib libhwy-contrib PURPOSE "sorting of attention rows" URL "https://github.com/google/highway")
 kvloupe_pkgconfig(libdeflate libdeflate PURPOSE "compression of chunks" URL "https://github.com/ebiggers/libdeflate")
 kvloupe_pkgconfig(libpcre2 libpcre2-8 PURPOSE "pre-tokenizer patterns, span rules" URL "https://www.pcre.org")
 kvloupe_pkgconfig(libutf8proc libutf8proc PURPOSE "Unicode normalisation and widths"

@@ -3,6 +3,7 @@
 #include "core/recording/attention_recorder.h"
 
 #include "core/recording/recording.h"
+#include "core/recording/row_order.h"
 #include "core/recording/tile_pyramid.h"
 #include "core/recording/vector_statistics.h"
 
@@ -33,6 +34,12 @@ std::size_t index(std::int64_t value)
 int levelOf(std::int64_t factor)
 {
     return std::countr_zero(static_cast<std::uint64_t>(factor));
+}
+
+/// Values per token and head.
+std::int64_t valuesPerRow(TokenArray array)
+{
+    return array == TokenArray::RowTopMass ? std::int64_t{RowOrder::topCounts.size()} : 1;
 }
 
 /// Tokens [begin, begin + count) of a [heads, tokens, dim] array.
@@ -77,6 +84,7 @@ struct Scratch {
     BlockPyramid pyramid;
     std::vector<Half> tile = std::vector<Half>(index(tileSize * tileSize));
     std::vector<float> means;
+    std::vector<float> cells;
 };
 
 /// Generated tokens of one layer that wait to be written.
@@ -117,14 +125,27 @@ struct AttentionRecorder::State {
         , generated(index(modelInfo.numLayers))
         , heldRows(index(modelInfo.numLayers))
     {
+        options.rowOrder = options.rowOrder || options.kind == RecordKind::Statistics;
         const std::int64_t coarsest = std::max<std::int64_t>(overview, factors.empty() ? 1 : factors.back());
         levels = levelOf(coarsest);
         heads = std::vector<HeadState>(index(model.numHeads));
     }
 
+    /// Every per-row array that this recording holds.
+    std::vector<TokenArray> rowArrayKinds() const
+    {
+        std::vector<TokenArray> kinds{
+            TokenArray::RowLogSumExp, TokenArray::RowEntropy, TokenArray::RowSinkMass, TokenArray::RowMax};
+        if (options.rowOrder) {
+            kinds.insert(kinds.end(), {TokenArray::RowGini, TokenArray::RowTopMass});
+        }
+        return kinds;
+    }
     bool keepsVectors() const { return options.kind != RecordKind::Statistics; }
     const std::vector<int>& mapHeads(int layer) const { return layerMapHeads.at(layer); }
 
+    void storeRow(std::map<TokenArray, std::vector<float>>& arrays, std::int64_t at, const RowStatistics& row,
+        std::span<const float> cells, Scratch& local) const;
     void beginPrompt(const LayerVectors& vectors, std::int64_t layerWindow);
     void writePromptVectors(const LayerVectors& vectors);
     void promptBlock(int layer, int head, std::int64_t queryBegin, std::int64_t rows,
@@ -175,6 +196,25 @@ struct AttentionRecorder::State {
     std::vector<std::deque<std::pair<std::int64_t, std::vector<Half>>>> heldRows;
 };
 
+/// Puts what is kept of one row at place `at` of each array; `cells` ends with the row's own token.
+void AttentionRecorder::State::storeRow(std::map<TokenArray, std::vector<float>>& arrays, std::int64_t at,
+    const RowStatistics& row, std::span<const float> cells, Scratch& local) const
+{
+    arrays.at(TokenArray::RowLogSumExp)[index(at)] = row.logSumExp;
+    arrays.at(TokenArray::RowEntropy)[index(at)] = row.entropy;
+    arrays.at(TokenArray::RowSinkMass)[index(at)] = row.sinkMass;
+    arrays.at(TokenArray::RowMax)[index(at)] = row.maximum;
+    if (!options.rowOrder) {
+        return;
+    }
+    const auto visible = window > 0 && std::ssize(cells) > window ? cells.last(index(window)) : cells;
+    local.cells.assign(visible.begin(), visible.end());
+    const RowOrder order = rowOrder(local.cells);
+    arrays.at(TokenArray::RowGini)[index(at)] = order.gini;
+    std::copy(order.topMass.begin(), order.topMass.end(),
+        arrays.at(TokenArray::RowTopMass).begin() + at * valuesPerRow(TokenArray::RowTopMass));
+}
+
 void AttentionRecorder::State::beginPrompt(const LayerVectors& vectors, std::int64_t layerWindow)
 {
     if (vectors.tokenBegin != 0 || vectors.tokens != promptTokens) {
@@ -205,9 +245,8 @@ void AttentionRecorder::State::beginPrompt(const LayerVectors& vectors, std::int
     info.pyramidFactors = factors;
     writer.beginLayer(info);
 
-    for (const TokenArray array :
-        {TokenArray::RowLogSumExp, TokenArray::RowEntropy, TokenArray::RowSinkMass, TokenArray::RowMax}) {
-        rowArrays[array].assign(index(model.numHeads * promptTokens), 0.0F);
+    for (const TokenArray array : rowArrayKinds()) {
+        rowArrays[array].assign(index(model.numHeads * promptTokens * valuesPerRow(array)), 0.0F);
     }
     tail.assign(index(model.numHeads * tailRows * promptTokens), 0.0F);
     overviewMaximum.assign(index(model.numHeads * edge * edge), 0);
@@ -258,10 +297,8 @@ void AttentionRecorder::State::promptBlock(int layer, int head, std::int64_t que
     const std::int64_t base = head * promptTokens + queryBegin;
     for (std::int64_t r = 0; r < rows; ++r) {
         const RowStatistics& row = statistics[index(r)];
-        rowArrays.at(TokenArray::RowLogSumExp)[index(base + r)] = row.logSumExp;
-        rowArrays.at(TokenArray::RowEntropy)[index(base + r)] = row.entropy;
-        rowArrays.at(TokenArray::RowSinkMass)[index(base + r)] = row.sinkMass;
-        rowArrays.at(TokenArray::RowMax)[index(base + r)] = row.maximum;
+        storeRow(rowArrays, base + r, row, probabilities.subspan(index(r * stride), index(queryBegin + r + 1)),
+            scratch.local());
         const std::int64_t tailRow = queryBegin + r - (promptTokens - tailRows);
         if (tailRow >= 0) {
             const auto source = probabilities.subspan(index(r * stride), index(queryBegin + r + 1));
@@ -465,9 +502,8 @@ void AttentionRecorder::State::beginGenerated(const LayerVectors& vectors)
     }
     append(run.arrays[TokenArray::KeyNorm], euclideanNorms(vectors.keys, model.headDim));
     append(run.arrays[TokenArray::ValueNorm], euclideanNorms(vectors.values, model.headDim));
-    for (const TokenArray array :
-        {TokenArray::RowLogSumExp, TokenArray::RowEntropy, TokenArray::RowSinkMass, TokenArray::RowMax}) {
-        run.arrays[array].resize(index(run.tokens * model.numHeads));
+    for (const TokenArray array : rowArrayKinds()) {
+        run.arrays[array].resize(index(run.tokens * model.numHeads * valuesPerRow(array)));
     }
     position = vectors.tokenBegin;
     decodeRow.assign(mapHeads(vectors.layer).size() * index(position + 1), 0);
@@ -477,11 +513,8 @@ void AttentionRecorder::State::generatedRow(
     int layer, int head, std::int64_t query, std::span<const float> probabilities, const RowStatistics& statistics)
 {
     GeneratedRun& run = generated[index(layer)];
-    const auto at = index((query - run.tokenBegin) * model.numHeads + head);
-    run.arrays[TokenArray::RowLogSumExp][at] = statistics.logSumExp;
-    run.arrays[TokenArray::RowEntropy][at] = statistics.entropy;
-    run.arrays[TokenArray::RowSinkMass][at] = statistics.sinkMass;
-    run.arrays[TokenArray::RowMax][at] = statistics.maximum;
+    const std::int64_t at = (query - run.tokenBegin) * model.numHeads + head;
+    storeRow(run.arrays, at, statistics, probabilities.first(index(query + 1)), scratch.local());
     const auto& maps = mapHeads(layer);
     const auto found = std::lower_bound(maps.begin(), maps.end(), head);
     if (found != maps.end() && *found == head) {
@@ -518,7 +551,7 @@ void AttentionRecorder::State::flushGenerated(int layer)
         return;
     }
     for (const auto& [array, values] : run.arrays) {
-        writer.write(layer, array, run.tokenBegin, run.tokens, headsFirst(values, run.tokens, 1));
+        writer.write(layer, array, run.tokenBegin, run.tokens, headsFirst(values, run.tokens, valuesPerRow(array)));
     }
     for (const auto& [array, values] : run.vectors) {
         writer.writeVectors(layer, array, run.tokenBegin, run.tokens, headsFirst(values, run.tokens, model.headDim));

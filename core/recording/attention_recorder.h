@@ -31,6 +31,8 @@ public:
         /// Layers to record, ascending; empty = all.
         std::vector<int> layers;
         std::int64_t tailRows = 64; ///< stored for RecordKind::Statistics
+        /// Gini and top masses of every row, which need its cells in order; always with RecordKind::Statistics.
+        bool rowOrder = false;
         /// Generated rows to keep: the last n of them, or all with a negative number.
         std::int64_t decodeRows = -1;
     };

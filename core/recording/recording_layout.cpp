@@ -2,6 +2,8 @@
 
 #include "core/recording/recording_layout.h"
 
+#include "core/recording/row_order.h"
+
 #include "core/prompt/span.h"
 
 #include <fmt/format.h>
@@ -40,7 +42,11 @@ bool perKvHead(VectorArray array)
 
 hdf5::ChunkedArray::Index tokenArrayDims(const ModelInfo& model, TokenArray array, std::int64_t tokens)
 {
-    return {size(perKvHead(array) ? model.numKvHeads : model.numHeads), size(tokens)};
+    hdf5::ChunkedArray::Index dims{size(perKvHead(array) ? model.numKvHeads : model.numHeads), size(tokens)};
+    if (array == TokenArray::RowTopMass) {
+        dims.push_back(RowOrder::topCounts.size());
+    }
+    return dims;
 }
 
 hdf5::ChunkedArray::Index vectorArrayDims(const ModelInfo& model, VectorArray array, std::int64_t tokens)

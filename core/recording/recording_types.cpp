@@ -31,6 +31,8 @@ std::string_view tokenArrayName(TokenArray array)
         return "output_value_norm1";
     case TokenArray::RowGini:
         return "row_gini";
+    case TokenArray::RowTopMass:
+        return "row_top_mass";
     }
     return {};
 }

@@ -101,6 +101,7 @@ enum class TokenArray {
     ValueNorm, ///< [kv_heads, T]
     OutputValueNorm1, ///< [heads, T], optional
     RowGini, ///< [heads, T], optional
+    RowTopMass, ///< [heads, T, 3], optional: mass of the 1, 8, 64 largest
 };
 std::string_view tokenArrayName(TokenArray array);
 

@@ -249,9 +249,15 @@ void SampleFile::write(
     int layer, TokenArray array, std::int64_t tokenBegin, std::int64_t tokens, std::span<const float> data)
 {
     const Index dims = layout::tokenArrayDims(m_model, array, m_sample.totalTokens);
-    ChunkedArray& target = arrayOf(layerOf(layer), std::string(tokenArrayName(array)), ElementType::Float32, dims,
-        {dims[0], size(layout::tokenChunk)}, Compression::None);
-    target.writeBox({0, size(tokenBegin)}, {dims[0], size(tokens)}, m_codecs, std::as_bytes(data));
+    Index chunk = dims;
+    chunk[1] = size(layout::tokenChunk);
+    ChunkedArray& target = arrayOf(
+        layerOf(layer), std::string(tokenArrayName(array)), ElementType::Float32, dims, chunk, Compression::None);
+    Index begin(dims.size(), 0);
+    begin[1] = size(tokenBegin);
+    Index count = dims;
+    count[1] = size(tokens);
+    target.writeBox(begin, count, m_codecs, std::as_bytes(data));
     startWriteback(data.size_bytes());
 }
 
