@@ -59,7 +59,12 @@ GgufCheckpoint::GgufCheckpoint(const std::filesystem::path& path)
         TensorInfo info;
         info.name = huggingFaceName(tensor.name);
         info.shape.assign(tensor.dimensions.rbegin(), tensor.dimensions.rend());
-        info.type = *dataTypeOfGgml(tensor.type); // GgufFile lets no other types through
+        const auto type = dataTypeOfGgml(tensor.type);
+        if (!type)
+            throw m_file.error(fmt::format("tensor {}", inQuotes(tensor.name)),
+                fmt::format("type {} is not supported (supported: F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0)",
+                    ggmlTypeName(tensor.type)));
+        info.type = *type;
         tensors.push_back(std::move(info));
         storage.push_back(tensor.bytes);
     }

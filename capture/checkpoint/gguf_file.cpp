@@ -272,9 +272,7 @@ void GgufFile::placeTensors(std::span<const std::uint64_t> offsets, std::size_t 
         const std::string field = fmt::format("tensor {}", inQuotes(tensor.name));
         const auto type = dataTypeOfGgml(tensor.type);
         if (!type)
-            throw error(field,
-                fmt::format("type {} is not supported (supported: F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0)",
-                    ggmlTypeName(tensor.type)));
+            continue; // a model cannot use it, but its metadata and tokenizer can be read
         std::uint64_t elements = 1;
         for (const std::int64_t size : tensor.dimensions)
             if (__builtin_mul_overflow(elements, static_cast<std::uint64_t>(size), &elements))

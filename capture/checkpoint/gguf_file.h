@@ -34,7 +34,7 @@ struct GgufTensor {
     std::string_view name;
     std::vector<std::int64_t> dimensions;
     std::uint32_t type = 0; ///< ggml type number
-    std::span<const std::byte> bytes;
+    std::span<const std::byte> bytes; ///< empty if the type is none of ours
 };
 
 /// The container of GGUF version 2 and 3: metadata and tensors by name, checked against the bounds of the file.
