@@ -3,7 +3,7 @@
 // The plain forward pass (logits and nll for all positions) against the rate of OpenBLAS on this machine, measured in
 // the same run on as many threads. Prints one JSON object.
 //
-//   forward_benchmark MODEL [--tokens 712,2048] [--threads 2] [--repeat 5] [--no-restart]
+//   forward_benchmark MODEL [--tokens 712,2048] [--threads 2] [--repeat 5]
 
 #include "capture/checkpoint/checkpoint.h"
 #include "capture/model/blas_info.h"
@@ -88,15 +88,11 @@ int main(int argc, char** argv)
     std::vector<std::int64_t> lengths{712, 2048};
     int threads = 2;
     int repeat = 5;
-    bool noRestart = false;
     program.add_option("model", modelPath)->required();
     program.add_option("--tokens", lengths)->delimiter(',');
     program.add_option("--threads", threads);
     program.add_option("--repeat", repeat);
-    program.add_flag("--no-restart", noRestart, "Keep the kernels that OpenBLAS has chosen");
     CLI11_PARSE(program, argc, argv);
-    if (!noRestart)
-        restartWithAvx512Blas(argv);
 
     const auto loadBegin = Clock::now();
     const auto model = Transformer::load(*Checkpoint::open(modelPath), {threads, {}});

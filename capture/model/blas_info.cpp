@@ -4,16 +4,12 @@
 
 #include <dlfcn.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 
 namespace kvloupe {
 
 namespace {
-
-constexpr const char* coreVariable = "OPENBLAS_CORETYPE";
 
 std::string describe(const char* function)
 {
@@ -56,31 +52,6 @@ std::string blasWarning(const BlasInfo& blas)
     return fmt::format("matrix products run on the slow reference BLAS ({}), expected OpenBLAS; install "
                        "libopenblas0-pthread",
         blas.library);
-}
-
-bool hasUnusedAvx512(const BlasInfo& blas)
-{
-#if defined(__x86_64__)
-    const bool narrowKernels = blas.core == "Haswell" || blas.core == "Zen";
-    return narrowKernels && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")
-        && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-#else
-    static_cast<void>(blas);
-    return false;
-#endif
-}
-
-void restartWithAvx512Blas(char** arguments)
-{
-    if (std::getenv(coreVariable) != nullptr || !hasUnusedAvx512())
-        return;
-    std::error_code unknown;
-    const auto program = std::filesystem::read_symlink("/proc/self/exe", unknown);
-    if (unknown)
-        return;
-    setenv(coreVariable, "SkylakeX", 1);
-    execv(program.c_str(), arguments);
-    unsetenv(coreVariable); // the system would not; the kernels at hand are only slower
 }
 
 } // namespace kvloupe

@@ -54,7 +54,8 @@ struct TaskRunner::Arena {
 };
 
 TaskRunner::TaskRunner(int threads)
-    : m_arena(std::make_unique<Arena>(threads > 0 ? threads : tbb::info::default_concurrency()))
+    : m_arena(std::make_unique<Arena>(
+        threads > 0 ? std::min(threads, tbb::info::default_concurrency()) : tbb::info::default_concurrency()))
     , m_slots(m_arena->arena.max_concurrency())
 {
 }

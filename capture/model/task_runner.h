@@ -34,7 +34,7 @@ private:
 /// Threads of a fixed number that work through lists of tasks in order.
 class TaskRunner {
 public:
-    /// `threads` = 0 means one per core.
+    /// `threads` = 0 means one per core, which is also the most there are.
     explicit TaskRunner(int threads);
     ~TaskRunner();
 
