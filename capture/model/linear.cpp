@@ -112,11 +112,11 @@ void useOneThreadPerProduct()
     openblas_set_num_threads(1);
 }
 
-void multiplyRows(Rows<const float> a, std::int64_t inner, const float* b, std::int64_t columns, Rows<float> y)
+void addProduct(Rows<const float> a, std::int64_t inner, const float* b, std::int64_t columns, Rows<float> y)
 {
     const auto size = [](std::int64_t value) { return static_cast<blasint>(value); };
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, size(a.count), size(columns), size(inner), 1.0F, a.data,
-        size(a.stride), b, size(columns), 0.0F, y.data, size(y.stride));
+        size(a.stride), b, size(columns), 1.0F, y.data, size(y.stride));
 }
 
 } // namespace kvloupe

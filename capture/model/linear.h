@@ -51,7 +51,7 @@ private:
 /// Transformer::load.
 void useOneThreadPerProduct();
 
-/// y [rows, columns] = a [rows, inner] b [inner, columns], on the calling thread.
-void multiplyRows(Rows<const float> a, std::int64_t inner, const float* b, std::int64_t columns, Rows<float> y);
+/// y [rows, columns] += a [rows, inner] b [inner, columns], on the calling thread; all row-major.
+void addProduct(Rows<const float> a, std::int64_t inner, const float* b, std::int64_t columns, Rows<float> y);
 
 } // namespace kvloupe

@@ -49,6 +49,7 @@ constexpr std::int64_t mlpColumns = 256; // a gate and an up piece at once
 constexpr std::int64_t residualColumns = 288;
 constexpr std::int64_t logitColumns = 512;
 constexpr std::int64_t vocabularyPiece = 2048; // ids whose statistics one task gathers
+constexpr std::int64_t valueRows = 128;
 constexpr std::int64_t normRows = 64;
 
 std::size_t count(std::int64_t value)
@@ -159,6 +160,8 @@ private:
     void scatterHead(std::int64_t head, std::int64_t rowBegin, Rows<const float> projected);
     void attend(int layer);
     void attendBlock(int layer, std::int64_t head, std::int64_t queryBegin, std::int64_t queryEnd, int slot);
+    void addWeightedValues(
+        Rows<const float> probabilities, std::int64_t queryBegin, std::span<const float> values, Rows<float> context);
     void activate(const LayerWeights& weights);
     void addProjected(const AlignedFloats& input, std::int64_t inputs, const Linear& projection);
 
@@ -296,14 +299,33 @@ void ForwardPass::attendBlock(int layer, std::int64_t head, std::int64_t queryBe
         = m_queries.span().subspan(count((head * n + queryBegin - past) * d), count(rows * d));
     const std::span<float> probabilities(scratch(slot), count(rows * stride)); // (rows, stride)
     std::vector<RowStatistics> statistics(count(rows));
+    float* context = m_context.data() + (queryBegin - past) * H * d + head * d; // (rows, d), H * d apart
 
     attention_rows::softmaxRows(
         queries, m_cache.packedKeys(layer, kvHead), queryBegin, rows, shape, probabilities, stride, statistics);
-    multiplyRows({probabilities.data(), rows, stride}, queryEnd, m_cache.values(layer, kvHead).data(), d,
-        {m_context.data() + (queryBegin - past) * H * d + head * d, rows, H * d}); // (rows, keys) (keys, d)
+    addWeightedValues(
+        {probabilities.data(), rows, stride}, queryBegin, m_cache.values(layer, kvHead), {context, rows, H * d});
     if (m_observer != nullptr)
         m_observer->block(layer, static_cast<int>(head), queryBegin, rows, probabilities, stride, statistics);
     advance(rows, queryEnd, d);
+}
+
+/// context (rows, d) = probabilities (rows, keys) values (keys, d). Keys are summed up in pieces that begin at fixed
+/// places, so that a row has the same bits whatever block it is computed in; rows before a piece hold only zeros in it.
+void ForwardPass::addWeightedValues(
+    Rows<const float> probabilities, std::int64_t queryBegin, std::span<const float> values, Rows<float> context)
+{
+    const std::int64_t d = m_shapes.d;
+    const std::int64_t queryEnd = queryBegin + probabilities.count;
+    for (std::int64_t row = 0; row < context.count; ++row)
+        std::fill_n(context.data + row * context.stride, d, 0.0F);
+    for (std::int64_t key = 0; key < queryEnd; key += valueRows) {
+        const std::int64_t firstRow = std::max<std::int64_t>(0, key - queryBegin);
+        const std::int64_t rows = probabilities.count - firstRow;
+        addProduct({probabilities.data + firstRow * probabilities.stride + key, rows, probabilities.stride},
+            std::min(valueRows, queryEnd - key), values.data() + key * d, d,
+            {context.data + firstRow * context.stride, rows, context.stride});
+    }
 }
 
 /// activated = silu(normed Wgate^T) * (normed Wup^T).
