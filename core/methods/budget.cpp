@@ -42,6 +42,7 @@ Decimal parseDecimal(std::string_view text, std::string_view field, std::string_
     };
     Decimal decimal;
     std::size_t digits = 0;
+    bool anyDigit = false;
     bool point = false;
     for (const char c : text) {
         if (c == '.' && !point) {
@@ -50,13 +51,16 @@ Decimal parseDecimal(std::string_view text, std::string_view field, std::string_
         }
         if (c < '0' || c > '9')
             throw fail("");
+        anyDigit = true;
+        if (c == '0' && !point && decimal.numerator == 0)
+            continue; // leading zeros
         if (++digits > maximumDigits)
             throw fail(" with more than 18 digits");
         decimal.numerator = decimal.numerator * 10 + (c - '0');
         if (point)
             decimal.denominator *= 10;
     }
-    if (digits == 0)
+    if (!anyDigit)
         throw fail("");
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), decimal.value);
     if (error != std::errc() || end != text.data() + text.size())
