@@ -42,38 +42,38 @@ void logMessage(QtMsgType type, const QMessageLogContext& /*context*/, const QSt
     log.messages.push_back(message);
 }
 
-QString testName()
-{
-    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    return QStringLiteral("%1.%2").arg(QString::fromUtf8(info->test_suite_name()), QString::fromUtf8(info->name()));
-}
-
-void savePictures()
+void savePictures(const QString& testName)
 {
     const QDir folder(qEnvironmentVariable("KVLOUPE_TEST_PICTURES", QDir::currentPath()));
     int number = 0;
     for (QWidget* widget : QApplication::topLevelWidgets()) {
         if (!widget->isVisible())
             continue;
-        const QString path
-            = folder.filePath(QStringLiteral("failed-%1-%2.png").arg(testName().replace(u'/', u'_')).arg(number++));
+        const QString path = folder.filePath(QStringLiteral("failed-%1-%2.png").arg(testName).arg(number++));
         if (widget->grab().save(path))
             fprintf(stderr, "picture saved: %s\n", qPrintable(path));
     }
 }
 
-/// Pictures are taken where the expectation fails, while the widgets still exist.
+/// Pictures are taken where the expectation fails, while the widgets still exist. GoogleTest holds its lock meanwhile,
+/// so the name of the test is taken beforehand.
 class PictureListener : public testing::EmptyTestEventListener {
-    void OnTestPartResult(const testing::TestPartResult& result) override
+    void OnTestStart(const testing::TestInfo& info) override
     {
-        if (result.failed() && testing::UnitTest::GetInstance()->current_test_info() && !m_saving) {
-            m_saving = true;
-            savePictures();
-            m_saving = false;
-        }
+        m_testName
+            = QStringLiteral("%1.%2").arg(QString::fromUtf8(info.test_suite_name()), QString::fromUtf8(info.name()));
+        m_testName.replace(u'/', u'_');
+        m_saved = false;
     }
 
-    bool m_saving = false;
+    void OnTestPartResult(const testing::TestPartResult& result) override
+    {
+        if (result.failed() && !std::exchange(m_saved, true) && !m_testName.isEmpty())
+            savePictures(m_testName);
+    }
+
+    QString m_testName;
+    bool m_saved = false;
 };
 
 QWidgetList visibleTopLevels()
