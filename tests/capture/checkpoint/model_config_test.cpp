@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#include "capture/checkpoint/model_config.h"
+
+#include "capture/checkpoint/gguf_file.h"
+#include "tests/capture/checkpoint/tiny_llama.h"
+
+#include <cmath>
+
+namespace kvloupe {
+namespace {
+
+using nlohmann::json;
+
+json tinyConfig()
+{
+    return json::parse(readBytes(tinyLlamaFolder() / "config.json"));
+}
+
+ModelConfig configOf(const json& document)
+{
+    const TemporaryFolder folder;
+    folder.write("config.json", document.dump());
+    return configFromFolder(folder.path());
+}
+
+TEST(ModelConfig, IsTheSameFromGgufAndFromJson)
+{
+    const ModelConfig fromJson = configFromFolder(tinyLlamaFolder());
+    const ModelConfig fromGguf = configFromGguf(GgufFile(tinyLlamaGguf()));
+    for (const ModelConfig& config : {fromJson, fromGguf}) {
+        EXPECT_EQ(config.numLayers, 2);
+        EXPECT_EQ(config.numHeads, 4);
+        EXPECT_EQ(config.numKvHeads, 2);
+        EXPECT_EQ(config.queriesPerKvHead(), 2);
+        EXPECT_EQ(config.headDim, 8);
+        EXPECT_EQ(config.intermediateSize, 48);
+        EXPECT_EQ(config.vocabSize, 64);
+        EXPECT_EQ(config.maxPositions, 256);
+        EXPECT_EQ(config.rmsNormEps, 1e-5);
+        EXPECT_EQ(config.ropeTheta, 10000.0);
+        EXPECT_FALSE(config.tiedEmbeddings);
+        EXPECT_TRUE(config.attentionBias);
+        EXPECT_FALSE(config.mlpBias);
+        EXPECT_EQ(config.bosId, 1);
+        EXPECT_EQ(config.eosIds, (std::vector<std::int32_t>{2, 3}));
+        EXPECT_TRUE(json::accept(config.json));
+    }
+}
+
+TEST(ModelConfig, GivesTheRotaryFrequenciesOfThePaper)
+{
+    ModelConfig config = configOf(tinyConfig());
+    const std::vector<double> expected = {1, 0.1, 0.01, 0.001}; // 10000^(-2i/8)
+    const auto found = config.inverseFrequencies();
+    ASSERT_EQ(found.size(), expected.size());
+    for (std::size_t i = 0; i < expected.size(); ++i)
+        EXPECT_NEAR(found[i], expected[i], 1e-15);
+}
+
+TEST(ModelConfig, ReadsRopeScalingOfEitherGenerationOfTransformers)
+{
+    json document = tinyConfig();
+    document["rope_scaling"] = {{"type", "linear"}, {"factor", 4.0}};
+    EXPECT_NEAR(configOf(document).inverseFrequencies()[1], 0.025, 1e-15);
+    document["rope_scaling"] = nullptr;
+    EXPECT_TRUE(configOf(document).ropeFactors.empty());
+    document["rope_scaling"] = {{"rope_type", "default"}};
+    EXPECT_TRUE(configOf(document).ropeFactors.empty());
+    document.erase("rope_theta");
+    document.erase("rope_scaling");
+    document["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", 500000.0}};
+    EXPECT_EQ(configOf(document).ropeTheta, 500000.0);
+}
+
+TEST(ModelConfig, ScalesRopeAsLlama3Does)
+{
+    // transformers 5.23, ROPE_INIT_FUNCTIONS["llama3"], for theta 500000 and head_dim 16.
+    const std::vector<double> expected = {1.0, 0.193922758102417, 0.03760603070259094, 0.00729266507551074,
+        0.0005248460220173001, 3.428102354519069e-05, 6.647869668086059e-06, 1.289173155782919e-06};
+    json document = tinyConfig();
+    document["head_dim"] = 16;
+    document["rope_theta"] = 500000.0;
+    document["rope_scaling"] = {{"rope_type", "llama3"}, {"factor", 8.0}, {"low_freq_factor", 1.0},
+        {"high_freq_factor", 4.0}, {"original_max_position_embeddings", 8192}};
+    const auto found = configOf(document).inverseFrequencies();
+    ASSERT_EQ(found.size(), expected.size());
+    for (std::size_t i = 0; i < expected.size(); ++i)
+        EXPECT_NEAR(found[i] / expected[i], 1, 1e-5) << i;
+}
+
+TEST(ModelConfig, TakesRopeFactorsFromAGgufTensor)
+{
+    const TemporaryFolder folder;
+    GgufBuilder builder = zeroLlama();
+    std::string factors;
+    for (int i = 0; i < 8; ++i)
+        factors += GgufBuilder::raw(i < 4 ? 1.0f : 8.0f);
+    builder.tensors.push_back({"rope_freqs.weight", {8}, 0, factors, -1});
+    builder.write(folder.path() / "scaled.gguf");
+    const auto checkpoint = Checkpoint::open(folder.path() / "scaled.gguf");
+    EXPECT_EQ(checkpoint->config().ropeFactors, (std::vector<double>{1, 1, 1, 1, 8, 8, 8, 8}));
+    EXPECT_NEAR(checkpoint->config().inverseFrequencies()[4], std::pow(10000.0, -0.5) / 8, 1e-15);
+    builder.add("llama.rope.scaling.type", "linear").add("llama.rope.scaling.factor", 2.0f);
+    builder.write(folder.path() / "scaled.gguf");
+    EXPECT_EQ(Checkpoint::open(folder.path() / "scaled.gguf")->config().ropeFactors[7], 16.0);
+}
+
+TEST(ModelConfig, PrefersTheEndOfSequenceIdsOfTheGenerationConfig)
+{
+    const TemporaryFolder folder;
+    folder.write("config.json", tinyConfig().dump());
+    folder.write("generation_config.json", R"({"eos_token_id": 7})");
+    EXPECT_EQ(configFromFolder(folder.path()).eosIds, std::vector<std::int32_t>{7});
+}
+
+TEST(ModelConfig, ListsWhatTheArchitectureNeeds)
+{
+    const auto required = requiredTensors(configOf(tinyConfig()));
+    EXPECT_EQ(required.size(), 29u);
+    json tied = tinyConfig();
+    tied["tie_word_embeddings"] = true;
+    tied["attention_bias"] = false;
+    tied["mlp_bias"] = true;
+    EXPECT_EQ(requiredTensors(configOf(tied)).size(), 29u - 1 - 2 * 4 + 2 * 3);
+}
+
+} // namespace
+} // namespace kvloupe
