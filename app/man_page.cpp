@@ -2,6 +2,7 @@
 
 #include "app/man_page.h"
 
+#include "app/help_text.h"
 #include "app/version.h"
 
 #include <algorithm>
@@ -86,7 +87,7 @@ std::vector<const CLI::Option*> optionsOf(const CLI::App& command)
 
 std::string optionHeading(const CLI::Option& option)
 {
-    const std::string type = option.get_type_name();
+    const std::string type = valueText(option);
     if (!option.nonpositional()) {
         return fmt::format("\\fI{}\\fR", roffText(option.get_name(true)));
     }
@@ -102,7 +103,9 @@ std::string manOptions(const CLI::App& command)
     std::string result;
     for (const CLI::Option* option : optionsOf(command)) {
         std::string description = option->get_description();
-        result += ".TP\n" + optionHeading(*option) + "\n" + roffParagraph(description.empty() ? "." : description);
+        if (!option->get_default_str().empty())
+            description += fmt::format(" [{}]", option->get_default_str());
+        result += ".TP\n" + optionHeading(*option) + "\n" + roffParagraph(description);
     }
     return result;
 }

@@ -2,6 +2,7 @@
 
 #include "app/program.h"
 
+#include "app/help_text.h"
 #include "app/man_page.h"
 #include "app/version.h"
 #include "core/error.h"
@@ -92,6 +93,7 @@ void addProgramOptions(CLI::App& program)
 int runProgram(CLI::App& program, int argc, char** argv)
 {
     std::signal(SIGPIPE, SIG_DFL);
+    formatHelp(program);
     try {
         if (argc >= 2 && argv[1][0] != '-' && argv[1][0] != '\0' && !isCommand(program, argv[1])) {
             reportUsage(program, unknownCommand(program, argv[1]));

@@ -251,10 +251,12 @@ void addReplayCommand(CLI::App& program)
         ->check(parses([](const std::string& text) { parseMethod(text); }))
         ->type_name("SPEC");
 
-    CLI::Option_group* budget = command->add_option_group("Budget", "exactly one of these");
-    budget->require_option(1);
     const auto addBudget = [&](const char* name, std::vector<std::string>& values, const char* type, const char* text) {
-        return budget->add_option(name, values, text)->delimiter(',')->allow_extra_args(false)->type_name(type);
+        return command->add_option(name, values, text)
+            ->delimiter(',')
+            ->allow_extra_args(false)
+            ->type_name(type)
+            ->group("Budget, exactly one of these");
     };
     addBudget(
         "--keep", options->keep, "R,R,...", "Shares of the prompt's tokens to keep, in (0, 1]; rounded down exactly")
@@ -296,7 +298,15 @@ void addReplayCommand(CLI::App& program)
         ->capture_default_str();
     command->footer(
         "Example:\n  kvloupe replay fewshot.h5 --method snapkv@kvpress --method streaming_llm --keep 0.1,0.3,0.5");
-    command->callback([options] { runReplay(*options); });
+    command->callback([options] {
+        const int kinds
+            = int(!options->keep.empty()) + int(!options->capacity.empty()) + int(!options->compressionRatio.empty());
+        if (kinds != 1)
+            throw CLI::ValidationError("budget",
+                fmt::format(
+                    "found {} kinds, expected exactly one of --keep, --capacity and --compression-ratio", kinds));
+        runReplay(*options);
+    });
 }
 
 } // namespace kvloupe
