@@ -31,7 +31,8 @@ kvloupe_package(TBB PURPOSE "parallel loops over heads and blocks" URL "https://
 kvloupe_package(OpenSSL PURPOSE "SHA-256 of models, tokenizers and prompts" URL "https://www.openssl.org")
 kvloupe_pkgconfig(libhwy libhwy PURPOSE "SIMD kernels chosen at run time" URL "https://github.com/google/highway")
 kvloupe_pkgconfig(libhwy-contrib libhwy-contrib PURPOSE "sorting of attention rows" URL "https://github.com/google/highway")
-kvloupe_pkgconfig(libdeflate libdeflate PURPOSE "compression of chunks" URL "https://github.com/ebiggers/libdeflate")
+kvloupe_pkgconfig(libdeflate libdeflate PURPOSE "decompression of chunks, small compression" URL "https://github.com/ebiggers/libdeflate")
+kvloupe_pkgconfig(libisal libisal PURPOSE "fast compression of chunks" URL "https://github.com/intel/isa-l")
 kvloupe_pkgconfig(libpcre2 libpcre2-8 PURPOSE "pre-tokenizer patterns, span rules" URL "https://www.pcre.org")
 kvloupe_pkgconfig(libutf8proc libutf8proc PURPOSE "Unicode normalisation and widths"
     URL "https://juliastrings.github.io/utf8proc")

@@ -366,7 +366,7 @@ void addCaptureCommand(CLI::App& program)
     command->add_option("--decode-rows", arguments->decodeRows, "Rows of generated tokens to store: all, last:N, none")
         ->capture_default_str()
         ->type_name("WHICH");
-    command->add_option("--compression", arguments->compression, "none, fast (deflate 1) or small (deflate 6)")
+    command->add_option("--compression", arguments->compression, "none, fast or small (both deflate)")
         ->check(CLI::IsMember({"none", "fast", "small"}))
         ->capture_default_str();
     command->add_flag("--chat", arguments->chat, "Make the prompt a user message of the model's chat template");

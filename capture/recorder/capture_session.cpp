@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <future>
 #include <numeric>
 #include <thread>
 
@@ -97,13 +98,16 @@ struct CaptureSession::State {
     CaptureOptions options;
     CaptureEvents events;
     std::unique_ptr<Checkpoint> checkpoint;
+    /// Computed while the model loads.
+    std::shared_future<std::string> weightsHash;
     std::unique_ptr<Tokenizer> tokenizer;
     std::vector<PreparedPrompt> prompts;
     RecordKind kind = RecordKind::Full;
     std::shared_ptr<Transformer> model;
 };
 
-CaptureSession::State::State(CaptureOptions captureOptions, CaptureEvents captureEvents, std::shared_ptr<Transformer> loaded)
+CaptureSession::State::State(
+    CaptureOptions captureOptions, CaptureEvents captureEvents, std::shared_ptr<Transformer> loaded)
     : options(std::move(captureOptions))
     , events(std::move(captureEvents))
     , checkpoint(Checkpoint::open(options.model))
@@ -111,6 +115,7 @@ CaptureSession::State::State(CaptureOptions captureOptions, CaptureEvents captur
 {
     const ModelConfig& config = checkpoint->config();
     checkSelection(options, config);
+    weightsHash = std::async(std::launch::async, [this] { return checkpoint->sha256(); }).share();
     const bool needsTokenizer = std::any_of(
         options.prompts.begin(), options.prompts.end(), [](const PromptInput& input) { return input.ids.empty(); });
     try {
@@ -247,7 +252,7 @@ ModelInfo CaptureSession::State::modelInfo() const
     ModelInfo info;
     info.name = options.modelName.empty() ? config.name : options.modelName;
     info.architecture = config.architecture;
-    info.fileSha256 = checkpoint->sha256();
+    info.fileSha256 = weightsHash.get();
     info.config = config.json;
     info.numLayers = config.numLayers;
     info.numHeads = config.numHeads;

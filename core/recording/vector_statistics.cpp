@@ -8,7 +8,48 @@
 #include <cmath>
 #include <numeric>
 
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "core/recording/vector_statistics.cpp"
+#include <hwy/foreach_target.h> // IWYU pragma: keep
+
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace kvloupe::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+/// sums [dim, dim] += the sum of x x^T over the rows x of `vectors` [count, dim], in the order of the rows.
+void addOuterProducts(const float* HWY_RESTRICT vectors, std::int64_t count, std::int64_t dim, float* HWY_RESTRICT sums)
+{
+    const hn::ScalableTag<float> d;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    for (std::int64_t i = 0; i < dim; ++i) {
+        float* row = sums + i * dim;
+        std::int64_t j = 0;
+        for (; j + lanes <= dim; j += lanes) {
+            auto sum = hn::LoadU(d, row + j);
+            for (std::int64_t t = 0; t < count; ++t) {
+                sum = hn::MulAdd(hn::Set(d, vectors[t * dim + i]), hn::LoadU(d, vectors + t * dim + j), sum);
+            }
+            hn::StoreU(sum, d, row + j);
+        }
+        for (; j < dim; ++j) {
+            for (std::int64_t t = 0; t < count; ++t) {
+                row[j] += vectors[t * dim + i] * vectors[t * dim + j];
+            }
+        }
+    }
+}
+
+} // namespace kvloupe::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+
 namespace kvloupe {
+
+HWY_EXPORT(addOuterProducts);
 
 namespace {
 
@@ -55,30 +96,23 @@ QueryStatistics queryStatistics(
         constexpr std::int64_t run = 64;
         std::vector<double> sums(index(dim * dim));
         std::vector<float> partial(index(dim * dim));
-        std::vector<float> centred(index(dim));
+        std::vector<float> centred(index(run * dim));
         for (std::int64_t begin = 0; begin < count; begin += run) {
-            std::fill(partial.begin(), partial.end(), 0.0F);
-            for (std::int64_t t = begin; t < std::min(count, begin + run); ++t) {
+            const std::int64_t tokensOfRun = std::min(run, count - begin);
+            for (std::int64_t t = 0; t < tokensOfRun; ++t) {
                 for (std::int64_t i = 0; i < dim; ++i) {
-                    centred[index(i)] = head[index(t * dim + i)] - meanOut[index(i)];
-                }
-                for (std::int64_t i = 0; i < dim; ++i) {
-                    float* row = partial.data() + i * dim;
-                    const float factor = centred[index(i)];
-                    for (std::int64_t j = 0; j <= i; ++j) {
-                        row[j] += factor * centred[index(j)];
-                    }
+                    centred[index(t * dim + i)] = head[index((begin + t) * dim + i)] - meanOut[index(i)];
                 }
             }
+            std::fill(partial.begin(), partial.end(), 0.0F);
+            HWY_DYNAMIC_DISPATCH(addOuterProducts)(centred.data(), tokensOfRun, dim, partial.data());
             std::transform(sums.begin(), sums.end(), partial.begin(), sums.begin(),
                 [](double a, float b) { return a + static_cast<double>(b); });
         }
         float* out = result.covariance.data() + h * dim * dim;
         for (std::int64_t i = 0; i < dim; ++i) {
-            for (std::int64_t j = 0; j <= i; ++j) {
-                const auto value = static_cast<float>(sums[index(i * dim + j)] / static_cast<double>(count));
-                out[i * dim + j] = value;
-                out[j * dim + i] = value;
+            for (std::int64_t j = 0; j < dim; ++j) {
+                out[i * dim + j] = static_cast<float>(sums[index(i * dim + j)] / static_cast<double>(count));
             }
         }
     });
@@ -86,3 +120,5 @@ QueryStatistics queryStatistics(
 }
 
 } // namespace kvloupe
+
+#endif
