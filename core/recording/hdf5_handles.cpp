@@ -6,7 +6,6 @@
 
 #include <fmt/format.h>
 
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <utility>
@@ -30,18 +29,20 @@ void keepQuiet()
     }
 }
 
-/// Points the descriptor of an open file at an anonymous memory file, so that closing it cannot fail for the disk.
-void detachFromDisk(hid_t file)
+/// HDF5 1.10 crashes in its exit handler if it could not close a file because the disk is full. Everything else is
+/// closed by its Handle, so nothing is lost without that handler. It can only be switched off before the library is set
+/// up.
+[[maybe_unused]] const bool exitHandlerOff = H5dont_atexit() >= 0;
+
+/// Gives up a file that could not be flushed. Closing it would leave HDF5 with a half-freed object, so it stays open,
+/// emptied: no disk space is held, and its inode is not used again while HDF5 believes to know it.
+void abandon(hid_t file)
 {
     void* descriptor = nullptr;
-    if (H5Fget_vfd_handle(file, H5P_DEFAULT, &descriptor) < 0 || descriptor == nullptr) {
-        return;
+    if (H5Fget_vfd_handle(file, H5P_DEFAULT, &descriptor) >= 0 && descriptor != nullptr) {
+        [[maybe_unused]] const int result = ftruncate(*static_cast<int*>(descriptor), 0);
     }
-    const int memory = memfd_create("kvloupe-discarded", MFD_CLOEXEC);
-    if (memory >= 0) {
-        dup2(memory, *static_cast<int*>(descriptor));
-        close(memory);
-    }
+    H5Eclear2(H5E_DEFAULT);
 }
 
 } // namespace
@@ -83,6 +84,11 @@ Handle& Handle::operator=(Handle&& other) noexcept
     return *this;
 }
 
+hid_t Handle::release() noexcept
+{
+    return std::exchange(m_id, H5I_INVALID_HID);
+}
+
 void Handle::reset() noexcept
 {
     if (m_id >= 0) {
@@ -121,22 +127,25 @@ void fail(std::string_view where)
 void closeFile(Handle file, std::string_view where)
 {
     const Lock held = lock();
-    std::string error;
-    if (H5Fflush(file.id(), H5F_SCOPE_GLOBAL) < 0) {
-        error = cause();
-        detachFromDisk(file.id());
-    }
-    file.reset();
-    if (!error.empty()) {
+    const hid_t id = file.release();
+    if (H5Fflush(id, H5F_SCOPE_GLOBAL) < 0) {
+        const std::string error = cause();
+        abandon(id);
         throw RecordingError(fmt::format("{}: {}", where, error));
     }
+    check(H5Fclose(id), where);
 }
 
-void discardFile(Handle file)
+void discardFile(Handle file) noexcept
 {
     const Lock held = lock();
-    detachFromDisk(file.id());
-    file.reset();
+    const hid_t id = file.release();
+    if (H5Fflush(id, H5F_SCOPE_GLOBAL) < 0) {
+        abandon(id);
+    } else {
+        H5Fclose(id);
+    }
+    H5Eclear2(H5E_DEFAULT);
 }
 
 Handle halfType()

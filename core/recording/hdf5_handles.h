@@ -30,6 +30,7 @@ public:
     hid_t id() const { return m_id; }
     explicit operator bool() const { return m_id >= 0; }
     void reset() noexcept;
+    hid_t release() noexcept;
 
 private:
     hid_t m_id = H5I_INVALID_HID;
@@ -50,11 +51,11 @@ template <class Status> Status check(Status status, std::string_view where)
     return status;
 }
 
-/// Flushes and closes a file. The file is given up whatever happens, as a full disk must not keep the library from
-/// closing it: after a failure what HDF5 still wants to write is sent to memory that is thrown away.
+/// Flushes and closes a file all of whose objects are closed. If it cannot be flushed (the disk is full), the file is
+/// emptied and the error thrown.
 void closeFile(Handle file, std::string_view where);
 /// Closes a file that nobody will read; whether its contents reach the disk does not matter.
-void discardFile(Handle file);
+void discardFile(Handle file) noexcept;
 
 /// IEEE binary16, little endian.
 Handle halfType();

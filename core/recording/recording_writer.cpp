@@ -2,6 +2,7 @@
 
 #include "core/recording/recording_writer.h"
 
+#include "core/recording/hdf5_copy.h"
 #include "core/recording/recording.h"
 #include "core/recording/recording_layout.h"
 #include "core/recording/recording_parts.h"
@@ -246,8 +247,14 @@ std::unique_ptr<SampleWriter> RecordingWriter::beginSample(int index)
     state->folder = m_state->folder;
     state->options = m_state->options;
     state->index = index;
-    state->file = std::make_unique<SampleFile>(
-        temporaryPartPath(m_state->folder, index), m_state->info, m_state->model, m_state->options.compression, index);
+    const auto file = temporaryPartPath(m_state->folder, index);
+    try {
+        state->file
+            = std::make_unique<SampleFile>(file, m_state->info, m_state->model, m_state->options.compression, index);
+    } catch (...) {
+        removeQuietly(file);
+        throw;
+    }
     state->thread = std::thread([raw = state.get()] { raw->run(); });
     return std::unique_ptr<SampleWriter>(new SampleWriter(std::move(state)));
 }
@@ -286,12 +293,8 @@ void RecordingWriter::State::merge(
                 if (!open || open->first != file) {
                     open.emplace(file, hdf5::openFile(file));
                 }
-                const hdf5::Lock held = hdf5::lock();
                 const std::string name = layout::sampleName(index);
-                const hdf5::Node group = hdf5::openGroup(open->second, "samples");
-                hdf5::check(
-                    H5Ocopy(group.id.id(), name.c_str(), samples.id.id(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT),
-                    fmt::format("{}: sample {} cannot be copied from {}", temporary.string(), index, file.string()));
+                hdf5::copyObject(hdf5::openGroup(open->second, "samples"), name, samples);
             }
         } catch (...) {
             hdf5::discardFile(std::move(target.id));

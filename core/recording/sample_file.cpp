@@ -174,9 +174,14 @@ SampleFile::SampleFile(
     , m_compression(compression)
     , m_file(hdf5::createFile(m_path))
 {
-    writeHeader(m_file, info, m_model);
-    const hdf5::Node samples = hdf5::createGroup(m_file, "samples", 8);
-    m_group = hdf5::createGroup(samples, layout::sampleName(index), 8);
+    try {
+        writeHeader(m_file, info, m_model);
+        const hdf5::Node samples = hdf5::createGroup(m_file, "samples", 8);
+        m_group = hdf5::createGroup(samples, layout::sampleName(index), 8);
+    } catch (...) {
+        hdf5::discardFile(std::move(m_file.id));
+        throw;
+    }
 }
 
 SampleFile::~SampleFile()
