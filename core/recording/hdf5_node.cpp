@@ -158,7 +158,7 @@ Node createFile(const std::filesystem::path& path)
     const Handle access = fileAccess();
     check(H5Pset_libver_bounds(access.id(), H5F_LIBVER_V110, H5F_LIBVER_V110), node.where());
     // Metadata in large blocks of its own, so that opening a recording reads few places.
-    check(H5Pset_meta_block_size(access.id(), hsize_t{1} << 18), node.where());
+    check(H5Pset_meta_block_size(access.id(), hsize_t{1} << 16), node.where());
     node.id = Handle(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id()),
         fmt::format("{}: cannot be created", node.file));
     return node;

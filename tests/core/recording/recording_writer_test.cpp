@@ -280,7 +280,7 @@ TEST(RecordingWriter, KeepsThePartsWhenTheDiskIsFullWhileMerging)
         writeSmallSample(writer, 1);
     }
     const auto partBytes = fs::file_size(folder.path() / "r.h5.parts" / "000000.h5");
-    for (const rlim_t limit : {partBytes / 3, partBytes, partBytes + partBytes / 2}) {
+    for (const rlim_t limit : {partBytes / 3, partBytes / 2, partBytes}) {
         const int status = exitStatusWithFileLimit(limit, [&] {
             RecordingWriter writer = openWriter(path, Existing::Resume);
             const std::string message = messageOf([&] { writer.finish(); });
