@@ -19,6 +19,7 @@
 #include <iostream>
 #include <new>
 #include <string>
+#include <system_error>
 #include <vector>
 
 namespace kvloupe {
@@ -31,8 +32,8 @@ constexpr int wrongUsage = 2;
 /// Throws Error unless everything printed so far has left the program.
 void flushStandardOutput()
 {
-    std::cout.flush();
     errno = 0;
+    std::cout.flush();
     if (!std::cout || std::ferror(stdout) != 0 || std::fflush(stdout) != 0) {
         throw Error(fmt::format(
             "standard output: {}; the output is incomplete", errno == 0 ? "cannot be written" : std::strerror(errno)));
@@ -113,6 +114,12 @@ int runProgram(CLI::App& program, int argc, char** argv)
         return wrongUsage;
     } catch (const std::bad_alloc&) {
         reportError("out of memory; close other programs, or ask for less at a time");
+        return failed;
+    } catch (const std::system_error& error) {
+        if (std::ferror(stdout) == 0)
+            reportError(error.what());
+        else // thrown by fmt::print
+            reportError(fmt::format("standard output: {}; the output is incomplete", error.code().message()));
         return failed;
     } catch (const std::exception& error) {
         if (InterruptGuard::requested()) {
