@@ -219,7 +219,7 @@ TEST(TokenizerFile, OpensOrRefusesWhateverByteIsFlippedOrCut)
     const TemporaryFolder folder;
     const std::string text = readFile(tokenizerJsonPath("gpt-2"));
     GgufBuilder builder = ggufFromTokenizerJson(json::parse(text), "gpt-2");
-    for (const std::string& good : {text, builder.bytes()})
+    for (const std::string& good : {text, builder.header()})
         for (std::size_t i = 0; i < good.size(); i += 13) {
             std::string bad = good;
             bad[i] = static_cast<char>(bad[i] ^ (1 << i % 8));
