@@ -322,7 +322,7 @@ QByteArray AttentionFigure::renderSvg() const
         paint(generator);
     }
     // Viewers blur enlarged images unless told not to.
-    bytes.replace("<image ", "<image image-rendering=\"optimizeSpeed\" style=\"image-rendering:pixelated\" ");
+    bytes.replace("<image ", "<image style=\"image-rendering:pixelated\" ");
     return bytes;
 }
 

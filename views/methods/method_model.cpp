@@ -268,7 +268,7 @@ QVariant MethodModel::headerData(int section, Qt::Orientation orientation, int r
     case KeptColumn:
         return tr("Keeps");
     case RetainedColumn:
-        return tr("Attention kept");
+        return tr("Attention");
     default:
         return {};
     }

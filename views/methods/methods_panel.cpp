@@ -234,14 +234,16 @@ void MethodsPanel::resizeEvent(QResizeEvent* event)
 
 void MethodsPanel::fitColumns()
 {
-    // Numbers are never cut; the parameters take what is left.
-    const int available = m_table->viewport()->width();
-    int used = 0;
+    // Numbers are never cut; the parameters take what is left, or give way.
+    static constexpr int leastWidth = 60;
+    int left = m_table->viewport()->width();
     for (const int column : {MethodModel::NameColumn, MethodModel::KeptColumn, MethodModel::RetainedColumn}) {
         m_table->resizeColumnToContents(column);
-        used += m_table->columnWidth(column);
+        left -= m_table->columnWidth(column);
     }
-    m_table->setColumnWidth(MethodModel::ParametersColumn, std::max(60, available - used));
+    m_table->setColumnHidden(MethodModel::ParametersColumn, left < leastWidth);
+    if (left >= leastWidth)
+        m_table->setColumnWidth(MethodModel::ParametersColumn, left);
 }
 
 } // namespace kvloupe

@@ -158,8 +158,8 @@ void MainWindow::restoreDefaultLayout()
     }
     setCorner(Qt::BottomLeftCorner, Qt::LeftDockWidgetArea);
     setCorner(Qt::BottomRightCorner, Qt::BottomDockWidgetArea);
-    resizeDocks({m_docks[0], m_docks[1]}, {120, 700}, Qt::Vertical);
-    resizeDocks({m_docks[1], m_docks[2]}, {270, 390}, Qt::Horizontal);
+    resizeDocks({m_docks[0], m_docks[1]}, {130, 700}, Qt::Vertical);
+    resizeDocks({m_docks[1], m_docks[2]}, {330, 430}, Qt::Horizontal);
     resizeDocks({m_docks[3]}, {210}, Qt::Vertical);
 }
 

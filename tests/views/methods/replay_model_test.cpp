@@ -23,6 +23,7 @@ class ReplayModelTest : public WidgetTest {
 protected:
     void SetUp() override
     {
+        expectMessage(QStringLiteral("This plugin does not support")); // the offscreen platform's own remarks
         makeRecording(path(),
             {.layers = 3,
                 .heads = 4,
