@@ -205,6 +205,7 @@ std::string commandText(const Arguments& arguments)
     add("--prompts", arguments.promptLines);
     add("--ids", arguments.ids);
     add("--record", arguments.record);
+    add("--with", fmt::format("{}", fmt::join(arguments.with, ",")));
     add("--layers", arguments.layers);
     add("--heads", fmt::format("{}", fmt::join(arguments.heads, ",")));
     add("--decode-rows", arguments.decodeRows == "all" ? "" : arguments.decodeRows);
@@ -236,6 +237,10 @@ CaptureOptions captureOptions(const Arguments& arguments)
                                                           : Compression::Fast;
     options.generate = arguments.generate;
     options.decodeRows = decodeRowLimit(arguments.decodeRows);
+    const auto with
+        = [&](std::string_view extra) { return std::ranges::find(arguments.with, extra) != arguments.with.end(); };
+    options.rowOrder = with("row-order");
+    options.outputNorms = with("output-norms");
     options.layers = layerList(arguments.layers);
     options.mapHeads = headMap(arguments.heads);
     options.chat = arguments.chat;
@@ -358,6 +363,12 @@ void addCaptureCommand(CLI::App& program)
             "full: with maps; qk: queries and keys; stats: statistics only (default: full while the maps of a sample "
             "stay under 2 GiB, else qk)")
         ->check(CLI::IsMember({"full", "qk", "stats"}));
+    command
+        ->add_option("--with", arguments->with,
+            "Extras: row-order (Gini and top masses of rows; stats always has them), output-norms (1-norm of W_o v)")
+        ->delimiter(',')
+        ->check(CLI::IsMember({"row-order", "output-norms"}))
+        ->type_name("EXTRA,...");
     command->add_option("--layers", arguments->layers, "Layers to record, for example 0-5,8 (default: all)")
         ->type_name("LIST");
     command->add_option("--heads", arguments->heads, "Heads whose maps are stored, LAYER:HEAD (default: all)")

@@ -106,6 +106,14 @@ void Linear::multiply(Rows<const float> x, std::int64_t begin, std::int64_t end,
     }
 }
 
+void Linear::applyInputs(Rows<const float> x, std::int64_t inputBegin, std::int64_t inputs, Rows<float> y) const
+{
+    const c10::InferenceMode inference;
+    const at::Tensor input = viewOf(x.data, {x.count, inputs}, {x.stride, 1});
+    at::Tensor output = at::from_blob(y.data, {x.count, m_outputs}, {y.stride, 1}, at::kFloat);
+    at::mm_out(output, input, m_tensors->weight.narrow(1, inputBegin, inputs).t());
+}
+
 void useOneThreadPerProduct()
 {
     at::set_num_threads(1);

@@ -37,6 +37,10 @@ public:
     /// The same, added to what y holds (the residual stream).
     void addTo(Rows<const float> x, std::int64_t begin, std::int64_t end, Rows<float> y) const;
 
+    /// What inputs [inputBegin, inputBegin + inputs) alone contribute, without the bias: y [rows, outputs] from x
+    /// [rows, inputs].
+    void applyInputs(Rows<const float> x, std::int64_t inputBegin, std::int64_t inputs, Rows<float> y) const;
+
 private:
     void multiply(Rows<const float> x, std::int64_t begin, std::int64_t end, Rows<float> y, bool accumulate) const;
 

@@ -517,6 +517,34 @@ DecodeResult Transformer::decode(std::int32_t id, KvCache& cache, AttentionObser
     return result;
 }
 
+std::vector<float> Transformer::outputValueNorms(int layer, std::span<const float> values, std::int64_t tokens) const
+{
+    const ModelConfig& config = m_state->config;
+    const Linear& output = m_state->weights.layers.at(static_cast<std::size_t>(layer)).output;
+    const std::int64_t dim = config.headDim;
+    constexpr std::int64_t blockTokens = 128;
+    const std::int64_t blocks = (tokens + blockTokens - 1) / blockTokens;
+    std::vector<float> norms(static_cast<std::size_t>(config.numHeads * tokens));
+    TaskRunner& runner = m_state->runner;
+    runner.enter([&] {
+        runner.run(config.numHeads * blocks, [&](std::int64_t task, int) {
+            const std::int64_t head = task / blocks;
+            const std::int64_t begin = task % blocks * blockTokens;
+            const std::int64_t count = std::min(blockTokens, tokens - begin);
+            const float* vectors = values.data() + (head / config.queriesPerKvHead() * tokens + begin) * dim;
+            std::vector<float> projected(static_cast<std::size_t>(count * config.hiddenSize));
+            output.applyInputs(
+                {vectors, count, dim}, head * dim, dim, {projected.data(), count, std::int64_t{config.hiddenSize}});
+            for (std::int64_t t = 0; t < count; ++t) {
+                const float* row = projected.data() + t * config.hiddenSize;
+                norms[static_cast<std::size_t>(head * tokens + begin + t)] = std::accumulate(
+                    row, row + config.hiddenSize, 0.0F, [](float sum, float x) { return sum + std::abs(x); });
+            }
+        });
+    });
+    return norms;
+}
+
 std::vector<std::int32_t> Transformer::generateGreedy(KvCache& cache, std::span<const float> firstLogits,
     std::int64_t maxTokens, std::span<const std::int32_t> eosIds,
     const std::function<bool(std::int32_t)>& onToken) const

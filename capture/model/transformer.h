@@ -71,6 +71,10 @@ public:
     /// One more token.
     DecodeResult decode(std::int32_t id, KvCache& cache, AttentionObserver* observer = nullptr) const;
 
+    /// 1-norm of W_o,h v for every head h (what CriticalKV weighs keys by): `values` [kv_heads, tokens, head_dim] of
+    /// one layer gives [heads, tokens]. Costs as much as the layer's output projection.
+    std::vector<float> outputValueNorms(int layer, std::span<const float> values, std::int64_t tokens) const;
+
     /// The likeliest token (ties to the smaller id) again and again, beginning from the logits after the cache's last
     /// token, until one of `eosIds` (included) or `maxTokens`. The cache takes up all returned tokens but the last.
     /// `onToken` sees each token as it is chosen; false ends the generation after it.

@@ -277,6 +277,7 @@ AttentionRecorder::Options CaptureSession::State::recorderOptions() const
     result.compression = options.compression;
     result.layers = options.layers;
     result.decodeRows = options.decodeRows;
+    result.rowOrder = options.rowOrder;
     if (!options.mapHeads.empty()) {
         result.mapHeads.resize(static_cast<std::size_t>(checkpoint->config().numLayers));
         for (const auto& [layer, heads] : options.mapHeads) {
@@ -324,9 +325,8 @@ double CaptureSession::State::record(RecordingWriter& writer, int sample)
     const auto sampleWriter = writer.beginSample(sample);
     sampleWriter->begin(info);
     AttentionRecorder recorder(*sampleWriter, described, promptTokens, info.totalTokens, recorderOptions());
-    RecordingObserver observer(recorder);
-
     Transformer& runner = transformer();
+    RecordingObserver observer(recorder, options.outputNorms ? &runner : nullptr);
     KvCache cache = runner.makeCache(info.totalTokens);
     PrefillOptions prefillOptions;
     prefillOptions.progress = [&](double fraction) { return report(prefix + "recording the prompt", fraction); };

@@ -31,6 +31,8 @@ struct CaptureOptions {
     std::int64_t generate = 0; ///< tokens, greedy
     std::int64_t decodeRows = -1; ///< the last n generated rows, negative = all
     std::vector<int> layers; ///< to record, empty = all
+    bool rowOrder = false; ///< also Gini and top masses of rows (statistics recordings always have them)
+    bool outputNorms = false; ///< also 1-norms of W_o,h v
     std::map<int, std::vector<int>> mapHeads; ///< layer: heads with maps; empty = all of them
     bool chat = false; ///< texts become user messages of the model's chat template
     std::string chatTemplate; ///< overrides the model's

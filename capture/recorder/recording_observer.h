@@ -3,16 +3,21 @@
 #pragma once
 
 #include "capture/model/attention_observer.h"
+#include "capture/model/transformer.h"
 #include "core/recording/attention_recorder.h"
+
+#include <vector>
 
 namespace kvloupe {
 
 /// Hands what a forward pass shows to an AttentionRecorder.
 class RecordingObserver final : public AttentionObserver {
 public:
-    /// `recorder` outlives this object.
-    explicit RecordingObserver(AttentionRecorder& recorder)
+    /// `recorder` outlives this object, and so does `normsOf`, the model whose output value norms are recorded too (may
+    /// be null).
+    RecordingObserver(AttentionRecorder& recorder, const Transformer* normsOf)
         : m_recorder(&recorder)
+        , m_normsOf(normsOf)
     {
     }
 
@@ -20,9 +25,16 @@ public:
 
     void beginLayer(const LayerVectors& vectors) override
     {
-        if (m_recorder->wantsLayer(vectors.layer)) {
-            m_recorder->beginLayer(vectors, 0);
+        if (!m_recorder->wantsLayer(vectors.layer)) {
+            return;
         }
+        std::vector<float> norms;
+        LayerVectors recorded = vectors;
+        if (m_normsOf != nullptr) {
+            norms = m_normsOf->outputValueNorms(vectors.layer, vectors.values, vectors.tokens);
+            recorded.outputValueNorms = norms;
+        }
+        m_recorder->beginLayer(recorded, 0);
     }
 
     void block(int layer, int head, std::int64_t queryBegin, std::int64_t rows, std::span<const float> probabilities,
@@ -42,6 +54,7 @@ public:
 
 private:
     AttentionRecorder* m_recorder;
+    const Transformer* m_normsOf;
 };
 
 } // namespace kvloupe

@@ -279,6 +279,10 @@ void AttentionRecorder::State::writePromptVectors(const LayerVectors& vectors)
     }
     writer.write(vectors.layer, TokenArray::KeyNorm, 0, promptTokens, euclideanNorms(vectors.keys, dim));
     writer.write(vectors.layer, TokenArray::ValueNorm, 0, promptTokens, euclideanNorms(vectors.values, dim));
+    if (!vectors.outputValueNorms.empty()) {
+        writer.write(vectors.layer, TokenArray::OutputValueNorm1, 0, promptTokens,
+            {vectors.outputValueNorms.begin(), vectors.outputValueNorms.end()});
+    }
     if (!vectors.queriesBeforeRope.empty()) {
         auto statistics = queryStatistics(vectors.queriesBeforeRope, model.numHeads, promptTokens, dim);
         writer.writeQueryStatistics(vectors.layer, std::move(statistics.mean), std::move(statistics.covariance));
@@ -502,6 +506,9 @@ void AttentionRecorder::State::beginGenerated(const LayerVectors& vectors)
     }
     append(run.arrays[TokenArray::KeyNorm], euclideanNorms(vectors.keys, model.headDim));
     append(run.arrays[TokenArray::ValueNorm], euclideanNorms(vectors.values, model.headDim));
+    if (!vectors.outputValueNorms.empty()) {
+        append(run.arrays[TokenArray::OutputValueNorm1], vectors.outputValueNorms);
+    }
     for (const TokenArray array : rowArrayKinds()) {
         run.arrays[array].resize(index(run.tokens * model.numHeads * valuesPerRow(array)));
     }

@@ -15,7 +15,8 @@ struct LayerVectors {
     std::span<const float> queries; ///< [heads, tokens, head_dim], after RoPE
     std::span<const float> keys; ///< [kv_heads, tokens, head_dim], after RoPE
     std::span<const float> values; ///< [kv_heads, tokens, head_dim]
-    std::span<const float> queriesBeforeRope; ///< [heads, tokens, head_dim], may be empty
+    std::span<const float> queriesBeforeRope = {}; ///< [heads, tokens, head_dim], may be empty
+    std::span<const float> outputValueNorms = {}; ///< [heads, tokens], 1-norm of W_o,h v; may be empty
 };
 
 } // namespace kvloupe
