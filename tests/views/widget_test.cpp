@@ -36,6 +36,9 @@ void logMessage(QtMsgType type, const QMessageLogContext& /*context*/, const QSt
 {
     if (type == QtDebugMsg || type == QtInfoMsg)
         return;
+    // What the offscreen platform cannot do is no fault of ours.
+    if (message.startsWith(u"This plugin does not support"))
+        return;
     fprintf(stderr, "%s\n", qPrintable(message));
     auto& log = MessageLog::instance();
     const std::lock_guard lock(log.mutex);

@@ -430,6 +430,8 @@ void HeadWall::resizeEvent(QResizeEvent* event)
 {
     QAbstractScrollArea::resizeEvent(event);
     m_state->updateGeometry();
+    if (m_state->focus.row >= 0)
+        m_state->ensureVisible(m_state->focus);
 }
 
 void HeadWall::keyPressEvent(QKeyEvent* event)
@@ -461,6 +463,11 @@ void HeadWall::mousePressEvent(QMouseEvent* event)
 {
     if (event->button() == Qt::LeftButton)
         m_state->choose(m_state->placeAt(event->position().toPoint()));
+}
+
+void HeadWall::mouseReleaseEvent(QMouseEvent* event)
+{
+    event->accept();
 }
 
 bool HeadWall::viewportEvent(QEvent* event)

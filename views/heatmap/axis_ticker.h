@@ -34,6 +34,6 @@ private:
 };
 
 /// The text of a token as a label: blanks and line ends made visible, at most `maximumLength` characters.
-QString tokenLabel(const QString& piece, int maximumLength = 12);
+QString tokenLabel(const QString& piece, int maximumLength = 9);
 
 } // namespace kvloupe

@@ -44,7 +44,7 @@ void HeatMapView::State::zoomAt(QPointF pixel, double factor)
 
 void HeatMapView::State::zoomAtMiddle(double factor)
 {
-    zoomAt(QRectF(rect->rect()).center(), factor);
+    zoomAt(QRectF(mapArea(*rect)).center(), factor);
 }
 
 void HeatMapView::State::pan(double keyShare, double queryShare)
@@ -117,7 +117,7 @@ void HeatMapView::State::connectMouse()
 
 void HeatMapView::State::press(QMouseEvent* event)
 {
-    if (event->button() != Qt::LeftButton || tokens() == 0 || !rect->rect().contains(event->position().toPoint()))
+    if (event->button() != Qt::LeftButton || tokens() == 0 || !mapArea(*rect).contains(event->position().toPoint()))
         return;
     drag = event->modifiers().testFlag(Qt::ShiftModifier) ? Drag::Zooming : Drag::Pressed;
     dragStart = event->position();
@@ -135,7 +135,7 @@ void HeatMapView::State::move(QMouseEvent* event)
         view->setMapWindow({dragWindow.keyBegin + keys, dragWindow.keyEnd + keys, dragWindow.queryBegin + queries,
             dragWindow.queryEnd + queries});
     } else if (drag == Drag::Zooming) {
-        cursor->setZoomBox(QRectF(dragStart, event->position()).normalized().toRect() & rect->rect());
+        cursor->setZoomBox(QRectF(dragStart, event->position()).normalized().toRect() & mapArea(*rect));
         plot->layer(cursorLayerName)->replot();
     } else {
         hover(event->position());
@@ -148,7 +148,7 @@ void HeatMapView::State::release(QMouseEvent* event)
     if (ended != Drag::Zooming)
         return;
     cursor->setZoomBox({});
-    const QRectF box = QRectF(dragStart, event->position()).normalized() & QRectF(rect->rect());
+    const QRectF box = QRectF(dragStart, event->position()).normalized() & QRectF(mapArea(*rect));
     if (box.width() < 3 || box.height() < 3) {
         replotAll();
         return;

@@ -10,6 +10,7 @@ namespace kvloupe {
 namespace {
 
 constexpr int colorBarWidth = 14;
+constexpr int frameGap = 2; // between the map and the lines around it
 
 } // namespace
 
@@ -116,15 +117,18 @@ void HeatMapView::State::updateMargins()
     QCPAxis* queries = rect->axis(QCPAxis::atLeft);
     const QFontMetricsF metrics(keys->tickLabelFont());
     const int line = static_cast<int>(std::ceil(metrics.height()));
-    const int tokenRoom = static_cast<int>(std::ceil(metrics.horizontalAdvance(QStringLiteral("mmmmmmmm"))));
+    const int tokenRoom = static_cast<int>(std::ceil(metrics.horizontalAdvance(QStringLiteral("mmmmmm"))));
     const int numberRoom = static_cast<int>(std::ceil(metrics.horizontalAdvance(QStringLiteral("000000"))));
     const int band = style.showSpans && bands->hasSpans() ? SpanBands::thickness(keys->tickLabelFont()) + 4 : 0;
     bands->setVisible(band > 0);
-    keys->setOffset(band);
-    queries->setOffset(band);
+    // Axis lines stay off the map: the first key is the one that matters most.
+    for (QCPAxis* axis : {keys, queries})
+        axis->setOffset(std::max(frameGap, band));
+    for (QCPAxis* axis : {rect->axis(QCPAxis::atTop), rect->axis(QCPAxis::atRight)})
+        axis->setOffset(frameGap);
     const int labels = (style.showTokens ? tokenRoom : numberRoom) + 12;
     // Axis labels sit at the outer edge, wherever the tick labels end.
-    const int top = std::max(line, KeepLayer::heightOf(keep->overlays().size()) + 6);
+    const int top = std::max(line, KeepLayer::heightOf(keep->overlays().size()) + frameGap);
     rect->setMargins(QMargins(band + labels + line + 6, top, 10, band + labels + line + 6));
     const int barRoom
         = static_cast<int>(std::ceil(metrics.horizontalAdvance(QStringLiteral("0.0001")))) + 12 + line + 8;

@@ -193,7 +193,7 @@ QPointF HeatMapView::pixelOfCell(std::int64_t query, std::int64_t key) const
 std::optional<std::pair<std::int64_t, std::int64_t>> HeatMapView::cellAt(const QPointF& pixel) const
 {
     const State& s = *m_state;
-    if (s.tokens() == 0 || !QRectF(s.rect->rect()).contains(pixel))
+    if (s.tokens() == 0 || !QRectF(mapArea(*s.rect)).contains(pixel))
         return std::nullopt;
     // The middle of the pixel decides, as it does when the map is drawn.
     const double key = s.rect->axis(QCPAxis::atBottom)->pixelToCoord(std::floor(pixel.x()) + 0.5);
@@ -206,7 +206,7 @@ std::optional<std::pair<std::int64_t, std::int64_t>> HeatMapView::cellAt(const Q
 
 QRect HeatMapView::mapRect() const
 {
-    return m_state->rect->rect();
+    return mapArea(*m_state->rect);
 }
 
 QCustomPlot* HeatMapView::plot() const

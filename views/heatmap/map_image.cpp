@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
+#include <utility>
 
 namespace kvloupe {
 namespace {
@@ -158,6 +160,16 @@ std::vector<std::int32_t> binsOfPixels(double begin, double end, int pixels, int
     return result;
 }
 
+int pixelOfHiddenLastBin(std::span<const std::int32_t> bins, double end, int level, std::int64_t binCount)
+{
+    const auto isLast = [&](std::int32_t bin) { return bin == binCount - 1; };
+    const bool reachesLastBin = end > std::ldexp(static_cast<double>(binCount - 1), level);
+    if (binCount < 2 || !reachesLastBin || std::ranges::any_of(bins, isLast))
+        return -1;
+    const auto inside = std::find_if(bins.rbegin(), bins.rend(), [](std::int32_t bin) { return bin >= 0; });
+    return inside == bins.rend() ? -1 : static_cast<int>(bins.rend() - inside) - 1;
+}
+
 namespace {
 
 /// Bins at least as large as pixels: each pixel shows the bin under its middle.
@@ -220,6 +232,53 @@ bool composeSampled(QImage& image, const MapShape& shape, const MapWindow& windo
     return complete;
 }
 
+/// Paints again the column and the row of pixels that hold a last bin of their own and the one before it.
+void paintHiddenLastBins(QImage& image, const MapShape& shape, const MapWindow& window, int level,
+    const std::function<Tile(const TileKey&)>& find, const ColorTable& colors)
+{
+    const auto bins = binCount(shape.tokens, level);
+    const auto columns = binsOfPixels(window.keyBegin, window.keyEnd, image.width(), level, bins);
+    const auto rows = binsOfPixels(window.queryBegin, window.queryEnd, image.height(), level, bins);
+    const int lastColumn = pixelOfHiddenLastBin(columns, window.keyEnd, level, bins);
+    const int lastRow = pixelOfHiddenLastBin(rows, window.queryEnd, level, bins);
+    if (lastColumn < 0 && lastRow < 0)
+        return;
+    std::map<std::pair<std::int64_t, std::int64_t>, Tile> tiles;
+    const auto paint = [&](int x, int y) {
+        const std::int64_t row = rows[static_cast<std::size_t>(y)];
+        const std::int64_t column = columns[static_cast<std::size_t>(x)];
+        if (row < 0 || column < 0)
+            return;
+        Half largest = 0;
+        float sum = 0.0F;
+        int count = 0;
+        for (auto r = row; r <= (y == lastRow ? bins - 1 : row); ++r) {
+            const BinRange existing = binsOfRow(shape, level, r);
+            for (auto c = column; c <= (x == lastColumn ? bins - 1 : column); ++c) {
+                if (c < existing.first || c > existing.last)
+                    continue;
+                auto [found, added] = tiles.try_emplace({r >> tileBits, c >> tileBits});
+                if (added)
+                    found->second = find(shape.tile(level, r >> tileBits, c >> tileBits));
+                if (!found->second)
+                    return; // what a coarser tile painted stays
+                const Half value
+                    = (*found->second)[static_cast<std::size_t>((r & tileMask) * tileSize + (c & tileMask))];
+                largest = std::max(largest, value);
+                sum += halfToFloat(value);
+                ++count;
+            }
+        }
+        if (count > 0)
+            reinterpret_cast<QRgb*>(image.scanLine(y))[x] = colors.color(
+                shape.map.pooling == Pooling::Max ? largest : floatToHalf(sum / static_cast<float>(count)));
+    };
+    for (int y = 0; lastColumn >= 0 && y < image.height(); ++y)
+        paint(lastColumn, y);
+    for (int x = 0; lastRow >= 0 && x < image.width(); ++x)
+        paint(x, lastRow);
+}
+
 /// Bins smaller than pixels, at the coarsest level only: that is one tile, so pooling it again costs nothing.
 bool composePooled(QImage& image, const MapShape& shape, const MapWindow& window, int level,
     const std::function<Tile(const TileKey&)>& find, const ColorTable& colors)
@@ -251,7 +310,9 @@ bool composeMap(QImage& image, const MapShape& shape, const MapWindow& window, i
     const double cellsPerPixel = std::max(window.keys() / image.width(), window.queries() / image.height());
     if (level == shape.coarsestLevel && std::ldexp(1.0, level) < cellsPerPixel * (1.0 - 1e-9))
         return composePooled(image, shape, window, level, find, colors);
-    return composeSampled(image, shape, window, level, find, colors);
+    const bool complete = composeSampled(image, shape, window, level, find, colors);
+    paintHiddenLastBins(image, shape, window, level, find, colors);
+    return complete;
 }
 
 QImage thumbnail(std::span<const Half> values, std::int64_t edge, int size, Pooling pooling, const ColorTable& colors)

@@ -54,6 +54,11 @@ BinRange binsOfRow(const MapShape& shape, int level, std::int64_t row);
 /// Index of the bin of 2^level cells at the middle of each pixel of an axis; -1 outside [0, bins).
 std::vector<std::int32_t> binsOfPixels(double begin, double end, int pixels, int level, std::int64_t bins);
 
+/// The last bin of a map may hold few cells and lie between the middles of two pixels: the pixel that must show it
+/// together with its own bin, -1 if there is none. `bins` as returned by binsOfPixels for an axis that ends at cell
+/// `end`.
+int pixelOfHiddenLastBin(std::span<const std::int32_t> bins, double end, int level, std::int64_t binCount);
+
 /// Draws the window into `image` (format ARGB32_Premultiplied, the size is the device pixels of the map): every pixel
 /// is the colour of the bin under its middle, bins smaller than a pixel are pooled; what does not exist is transparent.
 /// A tile that `find` does not have is replaced by its nearest coarser one. Returns whether all tiles of `level` were

@@ -15,10 +15,12 @@ namespace {
 
 constexpr int stripHeight = 11;
 constexpr int stripGap = 3;
+constexpr int gapAboveMap = 8; // room for the label of the first query
 constexpr double hatchPeriod = 7.0; // logical units
 const QColor shadeColor(112, 112, 112);
 const QColor hatchColor(208, 208, 208);
 constexpr float shadeOpacity = 0.80F;
+constexpr float smallestShare = 0.2F; // of a bin: one dropped token among many must still be seen
 
 QRgb premultiplied(const QColor& color, float opacity)
 {
@@ -97,13 +99,13 @@ void KeepLayer::setOverlays(std::vector<KeepOverlay> overlays)
 
 int KeepLayer::heightOf(std::size_t strips)
 {
-    return strips == 0 ? 0 : static_cast<int>(strips) * (stripHeight + stripGap) + stripGap;
+    return strips == 0 ? 0 : static_cast<int>(strips) * (stripHeight + stripGap) + gapAboveMap;
 }
 
 QRect KeepLayer::stripRect(std::size_t strip) const
 {
-    const int top = m_rect->top() - heightOf(m_overlays.size()) + stripGap / 2
-        + static_cast<int>(strip) * (stripHeight + stripGap);
+    const int top
+        = mapArea(*m_rect).top() - heightOf(m_overlays.size()) + static_cast<int>(strip) * (stripHeight + stripGap);
     return {m_rect->left(), top, m_rect->width(), stripHeight};
 }
 
@@ -120,15 +122,19 @@ QRect KeepLayer::clipRect() const
 std::vector<float> KeepLayer::droppedShares(const Counted& counted, std::span<const std::int32_t> bins, int level) const
 {
     const std::int64_t tokens = m_countedTokens;
+    const std::int64_t binCount = (tokens + (std::int64_t{1} << level) - 1) >> level;
+    const int lastPixel = pixelOfHiddenLastBin(bins, windowOf(*m_rect).keyEnd, level, binCount);
     std::vector<float> shares(bins.size(), 0.0F);
     for (std::size_t x = 0; x < bins.size(); ++x) {
         if (bins[x] < 0)
             continue;
         const std::int64_t begin = static_cast<std::int64_t>(bins[x]) << level;
-        const std::int64_t end = std::min(begin + (std::int64_t{1} << level), tokens);
+        const bool withLastBin = static_cast<int>(x) == lastPixel;
+        const std::int64_t end = withLastBin ? tokens : std::min(begin + (std::int64_t{1} << level), tokens);
         const auto kept
             = counted.keptBefore[static_cast<std::size_t>(end)] - counted.keptBefore[static_cast<std::size_t>(begin)];
-        shares[x] = 1.0F - static_cast<float>(kept) / static_cast<float>(end - begin);
+        const float share = 1.0F - static_cast<float>(kept) / static_cast<float>(end - begin);
+        shares[x] = share > 0.0F ? std::max(share, smallestShare) : 0.0F;
     }
     return shares;
 }

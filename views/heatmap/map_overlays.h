@@ -16,8 +16,8 @@ namespace kvloupe {
 
 /// What methods keep: a strip per method above the map, and dropped columns dimmed and hatched on it.
 ///
-/// Pooled as the map is: a pixel stands for the cells of its bin and shows the share of them that is dropped. Every
-/// strip is built as one row of pixels, so a change costs the width of the map.
+/// Pooled as the map is: a pixel stands for the cells of its bin and shows the share of them that is dropped, at least
+/// a fifth if any is. Every strip is built as one row of pixels, so a change costs the width of the map.
 class KeepLayer final : public QCPLayerable {
 public:
     KeepLayer(QCPAxisRect* rect, const QString& layer, const TilePlottable& map);

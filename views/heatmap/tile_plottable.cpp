@@ -26,22 +26,28 @@ MapWindow windowOf(const QCPAxisRect& rect)
     return {keys.lower, keys.upper, queries.lower, queries.upper};
 }
 
+QRect mapArea(const QCPAxisRect& rect)
+{
+    return rect.rect().translated(0, -1);
+}
+
 MapPixels mapPixels(const QCPAxisRect& rect, double density)
 {
     const auto toDevice = [density](int logical) { return static_cast<int>(std::lround(logical * density)); };
-    const int left = toDevice(rect.left());
-    const int top = toDevice(rect.top());
+    const QRect area = mapArea(rect);
+    const int left = toDevice(area.left());
+    const int top = toDevice(area.top());
     MapPixels pixels;
-    pixels.device = QRect(left, top, std::max(1, toDevice(rect.left() + rect.width()) - left),
-        std::max(1, toDevice(rect.top() + rect.height()) - top));
+    pixels.device = QRect(left, top, std::max(1, toDevice(area.left() + area.width()) - left),
+        std::max(1, toDevice(area.top() + area.height()) - top));
     pixels.target = QRectF(pixels.device.left() / density, pixels.device.top() / density,
         pixels.device.width() / density, pixels.device.height() / density);
     const MapWindow window = windowOf(rect);
-    const double keysPerUnit = window.keys() / std::max(1, rect.width());
-    const double queriesPerUnit = window.queries() / std::max(1, rect.height());
-    pixels.window.keyBegin = window.keyBegin + (pixels.target.left() - rect.left()) * keysPerUnit;
+    const double keysPerUnit = window.keys() / std::max(1, area.width());
+    const double queriesPerUnit = window.queries() / std::max(1, area.height());
+    pixels.window.keyBegin = window.keyBegin + (pixels.target.left() - area.left()) * keysPerUnit;
     pixels.window.keyEnd = pixels.window.keyBegin + pixels.target.width() * keysPerUnit;
-    pixels.window.queryBegin = window.queryBegin + (pixels.target.top() - rect.top()) * queriesPerUnit;
+    pixels.window.queryBegin = window.queryBegin + (pixels.target.top() - area.top()) * queriesPerUnit;
     pixels.window.queryEnd = pixels.window.queryBegin + pixels.target.height() * queriesPerUnit;
     return pixels;
 }
@@ -132,7 +138,7 @@ void TilePlottable::applyDefaultAntialiasingHint(QCPPainter* painter) const
 
 QRect TilePlottable::clipRect() const
 {
-    return m_rect->rect();
+    return m_rect->rect(); // QCustomPlot moves it up as well
 }
 
 void TilePlottable::draw(QCPPainter* painter)

@@ -20,7 +20,11 @@ struct MapPixels {
     MapWindow window; ///< cells under `device`
 };
 
-/// Pixels of `rect` with `density` device pixels per logical unit; the axes give the cells.
+/// Logical pixels of the map. QCustomPlot counts the vertical axis from the bottom pixel of the axis rectangle, so
+/// everything it draws lies one pixel higher than that rectangle says; the map goes along.
+QRect mapArea(const QCPAxisRect& rect);
+
+/// Pixels of the map with `density` device pixels per logical unit; the axes give the cells.
 MapPixels mapPixels(const QCPAxisRect& rect, double density);
 MapWindow windowOf(const QCPAxisRect& rect);
 
