@@ -5,7 +5,9 @@
 #include "core/methods/method_registry.h"
 
 #include <QFont>
+#include <QIcon>
 #include <QLocale>
+#include <QPixmap>
 
 #include <algorithm>
 #include <array>
@@ -26,6 +28,17 @@ QString parametersText(const Method& method)
                     + QString::fromStdString(value->second);
     }
     return different.isEmpty() ? MethodModel::tr("defaults") : different.join(QStringLiteral(", "));
+}
+
+/// The same in a selected row: a colour that identifies is not tinted.
+QIcon swatch(const QColor& color)
+{
+    QPixmap square(14, 14);
+    square.fill(color);
+    QIcon icon;
+    icon.addPixmap(square, QIcon::Normal);
+    icon.addPixmap(square, QIcon::Selected);
+    return icon;
 }
 
 QString allParametersText(const Method& method)
@@ -207,7 +220,7 @@ QVariant MethodModel::data(const QModelIndex& index, int role) const
         if (role == Qt::CheckStateRole)
             return static_cast<int>(entry.shown ? Qt::Checked : Qt::Unchecked);
         if (role == Qt::DecorationRole)
-            return entry.color;
+            return swatch(entry.color);
         if (role == Qt::ToolTipRole) {
             const MethodInfo& info = findMethod(entry.method.name);
             return QString(QString::fromStdString(info.summary) + QLatin1Char('\n')

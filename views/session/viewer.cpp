@@ -26,6 +26,15 @@ namespace {
 constexpr int longestWaitMilliseconds = 300'000;
 constexpr int pollMilliseconds = 50;
 
+/// The offscreen platform remarks on what it leaves out, which is no concern of someone who wants a picture.
+void passOnMessage(QtMsgType type, const QMessageLogContext& context, const QString& message)
+{
+    if (message.startsWith(QLatin1String("This plugin does not support"))
+        || message.contains(QLatin1String("XDG_RUNTIME_DIR")))
+        return;
+    fmt::print(stderr, "{}\n", qFormatLogMessage(type, context, message).toStdString());
+}
+
 bool isSet(const char* variable)
 {
     return !qEnvironmentVariableIsEmpty(variable);
@@ -84,6 +93,7 @@ void choosePlatform(bool needsDisplay)
         return;
     if (!needsDisplay) {
         qputenv("QT_QPA_PLATFORM", "offscreen");
+        qInstallMessageHandler(passOnMessage);
         return;
     }
     if (!isSet("DISPLAY") && !isSet("WAYLAND_DISPLAY"))

@@ -616,10 +616,12 @@ void TokenView::paintGutter(QPainter& painter, int firstLine, int lastLine, doub
         const std::span<const TokenFragment> fragments = m_layout.line(line);
         if (fragments.empty())
             continue;
-        // A line in which a section begins is named after that section.
-        const std::int64_t begin = m_text.groups()[static_cast<std::size_t>(fragments.front().group)].begin;
+        // A line in which a section begins is named after that section. A token that goes on from the line before
+        // begins nothing here.
+        const TokenGroup& first = m_text.groups()[static_cast<std::size_t>(fragments.front().group)];
+        const std::int64_t begin = m_layout.lineOf(fragments.front().group) == line ? first.begin : first.end;
         const std::int64_t end = m_text.groups()[static_cast<std::size_t>(fragments.back().group)].end;
-        const Section* section = sectionOf(begin);
+        const Section* section = sectionOf(std::min(begin, first.end - 1));
         const auto starts
             = std::ranges::find_if(m_sections, [&](const Section& s) { return s.begin >= begin && s.begin < end; });
         const bool boundary = starts != m_sections.end();
