@@ -108,17 +108,19 @@ TEST(CaptureCommand, StopsWithStatus130WhenInterruptedAndLeavesNoBrokenFile)
             + "\n";
     const auto file = folder.write("prompts.jsonl", lines);
     ProgramRunOptions options;
-    options.interruptAfterMilliseconds = 6000;
+    const std::string parts = recording.string() + ".parts";
+    options.interruptWhen = [&] { return std::filesystem::exists(parts + "/000000.h5"); };
     const ProgramRun run = runBuilt("kvloupe",
         {"capture", testModelPath().string(), "--prompts", file.string(), "--record", "stats", "--out",
             recording.string(), "--progress", "none"},
         options);
     EXPECT_EQ(run.status, 130) << run.err;
-    const std::string parts = recording.string() + ".parts";
-    if (std::filesystem::exists(parts) && !std::filesystem::is_empty(parts)) {
-        const ProgramRun info = runBuilt("kvloupe", {"info", parts});
-        EXPECT_EQ(info.status, 0) << info.err;
-    }
+    EXPECT_FALSE(std::filesystem::exists(recording)); // it is not complete
+    const ProgramRun info = runBuilt("kvloupe", {"info", parts, "--json"});
+    ASSERT_EQ(info.status, 0) << info.err;
+    EXPECT_GE(Json::parse(info.out)["samples"].size(), 1U);
+    EXPECT_LT(Json::parse(info.out)["samples"].size(), 50U);
+    EXPECT_EQ(runBuilt("kvloupe", {"verify", parts}).status, 0);
 }
 
 } // namespace

@@ -105,13 +105,19 @@ ProgramRun runProgramFile(
     in.closeEnd(1);
 
     std::jthread interrupter;
-    if (options.interruptAfterMilliseconds >= 0)
-        interrupter = std::jthread([&] {
-            std::this_thread::sleep_for(std::chrono::milliseconds(options.interruptAfterMilliseconds));
-            kill(child, SIGINT);
+    if (options.interruptWhen)
+        interrupter = std::jthread([&](const std::stop_token& ended) {
+            while (!ended.stop_requested()) {
+                if (options.interruptWhen()) {
+                    kill(child, SIGINT);
+                    return;
+                }
+                std::this_thread::sleep_for(std::chrono::milliseconds(5));
+            }
         });
     ProgramRun run;
     collect(out, err, run);
+    interrupter = {}; // before the child is reaped: its number must still be its own
     int status = 0;
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) { }
     run.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -20,7 +21,7 @@ struct ProgramRunOptions {
     std::string input; ///< standard input
     std::map<std::string, std::string> environment; ///< set on top of the test's own
     std::filesystem::path outFile; ///< standard output goes there instead of ProgramRun::out
-    int interruptAfterMilliseconds = -1; ///< SIGINT then; negative = never
+    std::function<bool()> interruptWhen; ///< SIGINT once it says so; asked every few milliseconds
 };
 
 /// Runs `program` with `arguments` (its own name not among them), without a shell.
