@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cmath>
@@ -235,13 +236,9 @@ std::string readString(const Node& node, std::string_view name)
     const Lock held = lock();
     const std::string where = attributeWhere(node, name);
     const CheckedAttribute attribute = openAttribute(node, name, H5T_STRING, 0);
+    // Strings of variable length lie in heaps without checksums, and HDF5 1.10 trusts what it finds there.
     if (check(H5Tis_variable_str(attribute.type.id()), where) > 0) {
-        const Handle memory(H5Tcopy(attribute.type.id()), where);
-        char* text = nullptr;
-        check(H5Aread(attribute.id.id(), memory.id(), static_cast<void*>(&text)), where);
-        std::string value = text != nullptr ? text : "";
-        H5free_memory(text);
-        return value;
+        throw RecordingError(fmt::format("{} is a string of variable length, expected a fixed one", where));
     }
     const std::size_t size = H5Tget_size(attribute.type.id());
     if (size > longestString || size > node.fileBytes) {
@@ -249,7 +246,7 @@ std::string readString(const Node& node, std::string_view name)
     }
     std::string value(size, '\0');
     check(H5Aread(attribute.id.id(), attribute.type.id(), value.data()), where);
-    value.resize(std::strlen(value.c_str()));
+    value.resize(std::min(size, std::strlen(value.c_str())));
     return value;
 }
 
@@ -296,9 +293,15 @@ std::vector<int> readIntegers(const Node& node, std::string_view name, std::size
 void writeString(const Node& node, std::string_view name, const std::string& value)
 {
     const Lock held = lock();
-    const Handle type = stringType();
-    const char* text = value.c_str();
-    writeScalar(node, name, type.id(), type.id(), text);
+    const std::string where = attributeWhere(node, name);
+    const Handle type(H5Tcopy(H5T_C_S1), where);
+    check(H5Tset_size(type.id(), std::max<std::size_t>(1, value.size())), where);
+    check(H5Tset_cset(type.id(), H5T_CSET_UTF8), where);
+    check(H5Tset_strpad(type.id(), H5T_STR_NULLPAD), where);
+    const Handle space(H5Screate(H5S_SCALAR), where);
+    const Handle attribute(
+        H5Acreate2(node.id.id(), std::string(name).c_str(), type.id(), space.id(), H5P_DEFAULT, H5P_DEFAULT), where);
+    check(H5Awrite(attribute.id(), type.id(), value.c_str()), where);
 }
 
 void writeInteger(const Node& node, std::string_view name, std::int64_t value)

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
+#include "core/recording/heap_strings.h"
 #include "core/recording/recording_layout.h"
 #include "core/recording/recording_state.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace kvloupe {
@@ -65,65 +67,64 @@ std::vector<std::string> readPieces(const Node& tokens, std::uint64_t count)
     if (const std::uint64_t found = elementsOf(dataset, 1); found != count) {
         throw RecordingError(fmt::format("{} has shape [{}], expected [{}]", where, found, count));
     }
-    hdf5::requirePlausible(hdf5::product(count, sizeof(char*), dataset), dataset);
-    std::vector<char*> pointers(count, nullptr);
-    hdf5::check(H5Dread(dataset.id.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()), where);
+    hdf5::HeapStrings strings(dataset, count, hdf5::HeapStrings::referenceBytes);
     std::vector<std::string> pieces;
-    pieces.reserve(count);
-    for (char* pointer : pointers) {
-        pieces.emplace_back(pointer != nullptr ? pointer : "");
-        H5free_memory(pointer);
+    for (std::uint64_t i = 0; i < count; ++i) {
+        pieces.push_back(strings.string(i * hdf5::HeapStrings::referenceBytes));
     }
     return pieces;
 }
 
-/// Type to read one member of a span with, checked against what the file has.
-struct MemberCheck {
+/// What a member of a span must be. The members follow each other without gaps.
+struct Member {
     const char* name;
     H5T_class_t kind;
-    std::size_t bytes; ///< 0 = variable-length string
+    std::size_t offset;
+    std::size_t bytes;
 };
+
+constexpr std::array<Member, 5> spanMembers{{
+    {"begin", H5T_INTEGER, 0, 8},
+    {"end", H5T_INTEGER, 8, 8},
+    {"kind", H5T_ENUM, 16, 1},
+    {"shot", H5T_INTEGER, 17, 4},
+    {"label", H5T_STRING, 21, hdf5::HeapStrings::referenceBytes},
+}};
+constexpr std::size_t spanBytes = 37;
+/// HDF5 describes the type as it is in memory, where a string is a pointer.
+constexpr std::size_t spanBytesInMemory = spanBytes - hdf5::HeapStrings::referenceBytes + sizeof(char*);
 
 void requireMembers(const Handle& type, const std::string& where)
 {
-    constexpr std::array<MemberCheck, 5> members{{
-        {"begin", H5T_INTEGER, 8},
-        {"end", H5T_INTEGER, 8},
-        {"kind", H5T_ENUM, 1},
-        {"shot", H5T_INTEGER, 4},
-        {"label", H5T_STRING, 0},
-    }};
     if (H5Tget_class(type.id()) != H5T_COMPOUND) {
         throw RecordingError(fmt::format("{} has the wrong type, expected a compound", where));
     }
-    for (const MemberCheck& member : members) {
-        const int index = H5Tget_member_index(type.id(), member.name);
-        if (index < 0) {
+    for (const Member& member : spanMembers) {
+        const int number = H5Tget_member_index(type.id(), member.name);
+        if (number < 0) {
             throw RecordingError(fmt::format("{}: member {} is missing", where, member.name));
         }
-        const Handle memberType(H5Tget_member_type(type.id(), static_cast<unsigned>(index)), where);
+        const Handle memberType(H5Tget_member_type(type.id(), static_cast<unsigned>(number)), where);
+        const bool isString = member.kind == H5T_STRING;
         const bool matches = H5Tget_class(memberType.id()) == member.kind
-            && (member.bytes == 0 ? H5Tis_variable_str(memberType.id()) > 0
-                                  : H5Tget_size(memberType.id()) == member.bytes);
-        if (!matches) {
-            throw RecordingError(fmt::format("{}: member {} has the wrong type", where, member.name));
+            && (isString ? H5Tis_variable_str(memberType.id()) > 0
+                         : H5Tget_size(memberType.id()) == member.bytes
+                        && (member.bytes == 1 || H5Tget_order(memberType.id()) == H5T_ORDER_LE));
+        if (!matches || H5Tget_member_offset(type.id(), static_cast<unsigned>(number)) != member.offset) {
+            throw RecordingError(fmt::format("{}: member {} has the wrong type or place", where, member.name));
         }
+    }
+    if (H5Tget_size(type.id()) != spanBytesInMemory) {
+        throw RecordingError(
+            fmt::format("{}: a span has {} bytes, expected {}", where, H5Tget_size(type.id()), spanBytesInMemory));
     }
 }
 
-/// The layout of StoredSpan with the file's own enumeration, whose numbers are what counts.
-Handle spanMemoryType(const Handle& fileType, const std::string& where)
+template <class Value> Value memberValue(std::span<const std::byte> span, const Member& member)
 {
-    const Handle kind(
-        H5Tget_member_type(fileType.id(), static_cast<unsigned>(H5Tget_member_index(fileType.id(), "kind"))), where);
-    const Handle label = hdf5::stringType();
-    Handle type(H5Tcreate(H5T_COMPOUND, sizeof(layout::StoredSpan)), where);
-    hdf5::check(H5Tinsert(type.id(), "begin", offsetof(layout::StoredSpan, begin), H5T_NATIVE_INT64), where);
-    hdf5::check(H5Tinsert(type.id(), "end", offsetof(layout::StoredSpan, end), H5T_NATIVE_INT64), where);
-    hdf5::check(H5Tinsert(type.id(), "kind", offsetof(layout::StoredSpan, kind), kind.id()), where);
-    hdf5::check(H5Tinsert(type.id(), "shot", offsetof(layout::StoredSpan, shot), H5T_NATIVE_INT32), where);
-    hdf5::check(H5Tinsert(type.id(), "label", offsetof(layout::StoredSpan, label), label.id()), where);
-    return type;
+    Value value{};
+    std::memcpy(&value, span.data() + member.offset, sizeof(value));
+    return value;
 }
 
 std::vector<Span> readSpans(const Node& sample, std::int64_t tokens)
@@ -138,31 +139,28 @@ std::vector<Span> readSpans(const Node& sample, std::int64_t tokens)
         throw RecordingError(fmt::format("{} has {} spans, expected at most {}", where, count, mostSpans));
     }
     std::vector<Span> spans;
-    if (count == 0) {
-        return spans;
-    }
-    hdf5::requirePlausible(count * sizeof(layout::StoredSpan), dataset);
-    std::vector<layout::StoredSpan> stored(count);
-    const Handle type = spanMemoryType(fileType, where);
-    hdf5::check(H5Dread(dataset.id.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, stored.data()), where);
-    for (const layout::StoredSpan& span : stored) {
-        spans.push_back({span.begin, span.end, SpanKind{}, span.shot, span.label != nullptr ? span.label : ""});
-        H5free_memory(span.label);
-    }
-    for (std::uint64_t i = 0; i < count; ++i) {
-        const layout::StoredSpan& span = stored[i];
+    hdf5::HeapStrings strings(dataset, count, spanBytes);
+    for (std::size_t i = 0; i < count; ++i) {
+        const auto stored = strings.elements().subspan(i * spanBytes, spanBytes);
+        Span span;
+        span.begin = memberValue<std::int64_t>(stored, spanMembers[0]);
+        span.end = memberValue<std::int64_t>(stored, spanMembers[1]);
+        const auto kind = memberValue<std::int8_t>(stored, spanMembers[2]);
+        span.shot = memberValue<std::int32_t>(stored, spanMembers[3]);
         if (span.begin < 0 || span.end < span.begin || span.end > tokens) {
             throw RecordingError(fmt::format("{}: span {} covers tokens {} to {}, expected a range within 0 to {}",
                 where, i, span.begin, span.end, tokens));
         }
-        if (span.kind < 0 || span.kind >= spanKindCount) {
+        if (kind < 0 || kind >= spanKindCount) {
             throw RecordingError(
-                fmt::format("{}: span {} has kind {}, expected 0 to {}", where, i, span.kind, spanKindCount - 1));
+                fmt::format("{}: span {} has kind {}, expected 0 to {}", where, i, kind, spanKindCount - 1));
         }
         if (span.shot < -1) {
             throw RecordingError(fmt::format("{}: span {} has shot {}, expected -1 or more", where, i, span.shot));
         }
-        spans[i].kind = static_cast<SpanKind>(span.kind);
+        span.kind = static_cast<SpanKind>(kind);
+        span.label = strings.string(i * spanBytes + spanMembers[4].offset);
+        spans.push_back(std::move(span));
     }
     return spans;
 }
