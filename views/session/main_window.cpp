@@ -328,8 +328,10 @@ void MainWindow::adoptSample(SampleModelPtr sample)
     const bool layerExists = m_sample->findLayer(wantedLayer) != nullptr;
     const bool headExists = wantedHead >= 0 && wantedHead < m_sample->model.numHeads;
     if ((m_start.layer && !layerExists) || (m_start.head && !headExists))
-        report(
-            tr("%1: layer %2 head %3 was not recorded").arg(toText(recordingPath())).arg(wantedLayer).arg(wantedHead));
+        report(tr("%1: layer %2 head %3 was not recorded")
+                   .arg(toText(recordingPath()))
+                   .arg(wantedLayer)
+                   .arg(std::max(0, wantedHead)));
     m_start = {};
 
     m_centre->setCurrentIndex(1);
