@@ -116,6 +116,18 @@ CaptureSession::State::State(
     const ModelConfig& config = checkpoint->config();
     checkSelection(options, config);
     weightsHash = std::async(std::launch::async, [this] { return checkpoint->sha256(); }).share();
+    if (options.prompts.empty()) {
+        throw PromptError("no prompt: expected --prompt, --prompt-file, --prompts or --ids");
+    }
+    for (std::size_t i = 0; i < options.prompts.size(); ++i) {
+        PromptInput& input = options.prompts[i];
+        if (input.id.empty()) {
+            input.id = fmt::format("{:06}", i);
+        }
+        if (input.text.empty() && input.messages.empty() && input.ids.empty()) {
+            throw PromptError(fmt::format("prompt {}: it is empty, expected text, messages or token ids", input.id));
+        }
+    }
     const bool needsTokenizer = std::any_of(
         options.prompts.begin(), options.prompts.end(), [](const PromptInput& input) { return input.ids.empty(); });
     try {
@@ -142,14 +154,7 @@ CaptureSession::State::State(
             chat = ChatTemplate::recognise(text);
         }
     }
-    if (options.prompts.empty()) {
-        throw PromptError("no prompt: expected --prompt, --prompt-file, --prompts or --ids");
-    }
-    for (std::size_t i = 0; i < options.prompts.size(); ++i) {
-        PromptInput input = options.prompts[i];
-        if (input.id.empty()) {
-            input.id = fmt::format("{:06}", i);
-        }
+    for (const PromptInput& input : options.prompts) {
         prompts.push_back(preparePrompt(input, tokenizer.get(), chat, options, config.maxPositions, config.vocabSize));
     }
     const std::uint64_t maps = mapBytes(longestPrompt());

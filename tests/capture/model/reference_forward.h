@@ -18,6 +18,7 @@ public:
     {
         const hid_t file = H5Fopen(KVLOUPE_TEST_DATA "/smollm2_reference.h5", H5F_ACC_RDONLY, H5P_DEFAULT);
         const hid_t group = H5Gopen2(file, prompt.c_str(), H5P_DEFAULT);
+        text = readText(group);
         ids = read<std::int32_t>(group, "ids", H5T_NATIVE_INT32);
         rows = read<std::int32_t>(group, "rows", H5T_NATIVE_INT32);
         greedy = read<std::int32_t>(group, "greedy", H5T_NATIVE_INT32);
@@ -28,6 +29,7 @@ public:
         H5Fclose(file);
     }
 
+    std::string text; // UTF-8
     std::vector<std::int32_t> ids; // [n]
     std::vector<std::int32_t> rows; // queries whose attention was kept
     std::vector<std::int32_t> greedy;
@@ -36,6 +38,19 @@ public:
     std::vector<float> attention; // [layers, heads, rows, n]
 
 private:
+    static std::string readText(hid_t group)
+    {
+        const hid_t attribute = H5Aopen(group, "text", H5P_DEFAULT);
+        const hid_t type = H5Aget_type(attribute);
+        char* characters = nullptr;
+        H5Aread(attribute, type, &characters);
+        std::string result = characters;
+        H5free_memory(characters);
+        H5Tclose(type);
+        H5Aclose(attribute);
+        return result;
+    }
+
     template <typename Number> static std::vector<Number> read(hid_t group, const char* name, hid_t type)
     {
         const hid_t dataset = H5Dopen2(group, name, H5P_DEFAULT);
