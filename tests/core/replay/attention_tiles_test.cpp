@@ -159,7 +159,7 @@ TEST(AttentionTiles, PoolsMaximaExactlySoThatNoSinkDisappears)
     AttentionTiles tiles(recording);
     for (int level = 1; level <= 2; ++level) {
         const auto pooled = tiles.read({0, 0, 0, level, Pooling::Max, 0, 0});
-        for (std::int64_t r = 0; r < std::min(edge, (900 >> level) + 1); r += 7) {
+        for (std::int64_t r = 0; r < std::min<std::int64_t>(edge, (900 >> level) + 1); r += 7) {
             for (std::int64_t c = 0; c <= std::min<std::int64_t>(r, 4); ++c) {
                 Half expected = 0;
                 for (std::int64_t q = r << level; q < std::min<std::int64_t>(900, (r + 1) << level); ++q) {
