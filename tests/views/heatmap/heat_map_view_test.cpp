@@ -431,9 +431,10 @@ TEST_F(HeatMapTest, RendersAFigureWithTextAsTextAndTheMapInFullDetail)
     painter.scale(4, 4);
     view->renderTo(painter, {500, 400}, 4.0);
     painter.end();
+    const QRgb bright = colorOf(1.0F);
     int lit = 0;
     for (int x = 0; x < page.width(); ++x)
-        lit += page.pixel(x, 1000) == colorOf(1.0F) ? 1 : 0;
+        lit += page.pixel(x, 1000) == bright ? 1 : 0;
     EXPECT_GE(lit, 1);
     EXPECT_LE(lit, 3) << "one cell is 1.3 pixels wide";
 }
@@ -469,9 +470,10 @@ TEST_F(HeatMapTest, ThePartOnTheScreenNeedNotBeAWholeNumberOfDevicePixels)
     // Columns of sinks lie at the same distance: their runs of pixels number one per seven tokens.
     const int y = static_cast<int>((view->mapRect().bottom() - 2) * 1.25);
     const int end = static_cast<int>(view->pixelOfCell(0, 692).x() * 1.25); // before the diagonal
+    const QRgb bright = colorOf(1.0F);
     int runs = 0;
     for (int x = 1; x < end; ++x)
-        runs += page.pixel(x, y) == colorOf(1.0F) && page.pixel(x - 1, y) != colorOf(1.0F) ? 1 : 0;
+        runs += page.pixel(x, y) == bright && page.pixel(x - 1, y) != bright ? 1 : 0;
     EXPECT_EQ(runs, 99);
 }
 
