@@ -16,10 +16,10 @@ namespace {
 constexpr int stripHeight = 11;
 constexpr int stripGap = 3;
 constexpr int gapAboveMap = 8; // room for the label of the first query
-constexpr double hatchPeriod = 7.0; // logical units
+constexpr double hatchPeriod = 10.0; // logical units
 const QColor shadeColor(112, 112, 112);
 const QColor hatchColor(208, 208, 208);
-constexpr float shadeOpacity = 0.80F;
+constexpr float shadeOpacity = 0.62F;
 constexpr float smallestShare = 0.2F; // of a bin: one dropped token among many must still be seen
 
 QRgb premultiplied(const QColor& color, float opacity)
