@@ -126,18 +126,42 @@ void dotProducts(const float* queries, std::int64_t rows, const PackedKeys& keys
     }
 }
 
+/// The last cells of a row, fewer than a vector of them: with a sliding window a whole vector may reach beyond the row.
+class Tail {
+public:
+    Tail(float* cells, std::int64_t count)
+        : m_cells(cells)
+        , m_count(count)
+        , m_mask(hn::FirstN(D(), static_cast<std::size_t>(count)))
+    {
+        std::copy_n(m_cells, m_count, m_lanes);
+    }
+
+    /// The cells, other lanes as in `rest`.
+    V load(V rest) const { return hn::IfThenElse(m_mask, hn::Load(D(), m_lanes), rest); }
+    V kept(V values) const { return hn::IfThenElseZero(m_mask, values); }
+    void store(V values)
+    {
+        hn::Store(values, D(), m_lanes);
+        std::copy_n(m_lanes, m_count, m_cells);
+    }
+
+private:
+    float* m_cells;
+    std::int64_t m_count;
+    hn::Mask<D> m_mask;
+    alignas(64) float m_lanes[PackedKeys::panelKeys] = {};
+};
+
 RowStatistics softmax(float* row, std::int64_t begin, std::int64_t end, float scale)
 {
     const D d;
     const std::int64_t vectorEnd = begin + (end - begin) / lanes * lanes;
-    const auto tailMask = hn::FirstN(d, static_cast<std::size_t>(end - vectorEnd));
+    Tail tail(row + vectorEnd, end - vectorEnd);
 
-    V largest = hn::Set(d, -INFINITY);
+    V largest = tail.load(hn::Set(d, -INFINITY));
     for (std::int64_t c = begin; c < vectorEnd; c += lanes) {
         largest = hn::Max(largest, hn::LoadU(d, row + c));
-    }
-    if (vectorEnd < end) {
-        largest = hn::Max(largest, hn::IfThenElse(tailMask, hn::LoadU(d, row + vectorEnd), hn::Set(d, -INFINITY)));
     }
     const float maximum = hn::GetLane(hn::MaxOfLanes(d, largest));
 
@@ -155,23 +179,18 @@ RowStatistics softmax(float* row, std::int64_t begin, std::int64_t end, float sc
         weighted = hn::MulAdd(e, x, weighted);
         hn::StoreU(e, d, row + c);
     }
-    if (vectorEnd < end) {
-        const auto [x, e] = exponential(hn::IfThenElse(tailMask, hn::LoadU(d, row + vectorEnd), offset));
-        const V kept = hn::IfThenElseZero(tailMask, e);
-        sums = hn::Add(sums, kept);
-        weighted = hn::MulAdd(kept, x, weighted);
-        hn::StoreU(kept, d, row + vectorEnd);
-    }
+    const auto [tailX, tailExponentials] = exponential(tail.load(offset));
+    const V tailCells = tail.kept(tailExponentials);
+    sums = hn::Add(sums, tailCells);
+    weighted = hn::MulAdd(tailCells, tailX, weighted);
+
     const float sum = hn::GetLane(hn::SumOfLanes(d, sums));
     const float factor = 1.0F / sum;
     const V factors = hn::Set(d, factor);
-    std::int64_t c = begin;
-    for (; c < vectorEnd; c += lanes) {
+    for (std::int64_t c = begin; c < vectorEnd; c += lanes) {
         hn::StoreU(hn::Mul(hn::LoadU(d, row + c), factors), d, row + c);
     }
-    for (; c < end; ++c) {
-        row[c] *= factor;
-    }
+    tail.store(hn::Mul(tailCells, factors));
 
     RowStatistics statistics;
     const float logSum = std::log(sum);
@@ -190,11 +209,8 @@ void exponentials(float* row, std::int64_t begin, std::int64_t end, float scale,
     for (; c + lanes <= end; c += lanes) {
         hn::StoreU(hn::Exp(d, hn::MulSub(scales, hn::LoadU(d, row + c), offset)), d, row + c);
     }
-    if (c < end) {
-        const auto mask = hn::FirstN(d, static_cast<std::size_t>(end - c));
-        const V e = hn::Exp(d, hn::MulSub(scales, hn::IfThenElseZero(mask, hn::LoadU(d, row + c)), offset));
-        hn::BlendedStore(e, mask, d, row + c);
-    }
+    Tail tail(row + c, end - c);
+    tail.store(hn::Exp(d, hn::MulSub(scales, tail.load(hn::Zero(d)), offset)));
 }
 
 } // namespace kvloupe::attention_kernels::HWY_NAMESPACE
