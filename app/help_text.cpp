@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <memory>
 #include <sstream>
+#include <utility>
 
 namespace kvloupe {
 
@@ -27,6 +28,16 @@ public:
     std::string make_description(const CLI::App* app) const override
     {
         return wrapped(app->get_description(), helpColumns) + "\n";
+    }
+
+    /// Commands are typed after `kvloupe`, whichever program carries them out.
+    std::string make_usage(const CLI::App* app, std::string name) const override
+    {
+        for (const std::string_view program : {"kvloupe-run ", "kvloupe-view "}) {
+            if (name.starts_with(program))
+                name.replace(0, program.size(), "kvloupe ");
+        }
+        return CLI::Formatter::make_usage(app, std::move(name));
     }
 
     std::string make_option_opts(const CLI::Option* option) const override

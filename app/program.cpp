@@ -44,7 +44,7 @@ void flushStandardOutput()
 std::string commandLineOf(const CLI::App& program)
 {
     const auto parsed = program.get_subcommands();
-    return parsed.empty() ? program.get_name() : program.get_name() + " " + parsed.front()->get_name();
+    return parsed.empty() ? program.get_name() : "kvloupe " + parsed.front()->get_name();
 }
 
 void reportUsage(const CLI::App& program, std::string message)

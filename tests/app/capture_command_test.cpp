@@ -37,8 +37,18 @@ TEST(CaptureCommand, ShowsItsHelpThroughKvloupe)
     SKIP_WITHOUT_CAPTURE();
     const ProgramRun run = runBuilt("kvloupe", {"capture", "--help"});
     EXPECT_EQ(run.status, 0) << run.err;
+    EXPECT_THAT(run.out, HasSubstr("Usage: kvloupe capture"));
     EXPECT_THAT(run.out, HasSubstr("--prompt-file"));
     EXPECT_THAT(run.out, HasSubstr("Example"));
+}
+
+TEST(CaptureCommand, RefusesWrongUsageWithStatusTwo)
+{
+    SKIP_WITHOUT_CAPTURE();
+    const ProgramRun run = runBuilt("kvloupe", {"capture", "model", "--out", "r.h5", "--record", "everything"});
+    EXPECT_EQ(run.status, 2);
+    EXPECT_THAT(run.err, HasSubstr("everything"));
+    EXPECT_THAT(run.err, HasSubstr("Try 'kvloupe capture --help'."));
 }
 
 TEST(CaptureCommand, ReportsAModelThatIsNotThereInOneLine)
