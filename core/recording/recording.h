@@ -92,7 +92,7 @@ std::int64_t overviewEdge(std::int64_t promptTokens);
 std::int64_t overviewFactor(std::int64_t promptTokens);
 
 /// Factors of the stored pyramid, F = 4, 16, 64, ...: levels of at most `maximumEdge` cells, down to the first that fits one tile.
-/// `full` recordings store every level, `qk` and `stats` those of at most 1024 cells (the rest grow with P^2).
+/// `full` recordings store every level, `qk` and `stats` those of at most 512 cells (the rest grow with P^2).
 std::vector<int> pyramidFactors(std::int64_t promptTokens, RecordKind kind);
 
 } // namespace kvloupe

@@ -6,7 +6,7 @@
 namespace kvloupe {
 namespace {
 
-constexpr std::int64_t largestUnmappedLevel = 1024; ///< edge of the largest pyramid level stored without maps
+constexpr std::int64_t largestUnmappedLevel = 512; ///< edge of the largest pyramid level stored without maps
 
 } // namespace
 
