@@ -121,6 +121,7 @@ int main(int argc, char** argv)
                                                  : Compression::Fast;
         std::filesystem::remove(run.out);
         CaptureSession session(run, {}, model);
+        session.prepare();
         const auto started = Clock::now();
         bytes = session.run().fileBytes;
         const double elapsed = seconds(started);

@@ -404,6 +404,12 @@ RecordKind CaptureSession::kind() const
     return m_state->kind;
 }
 
+void CaptureSession::prepare()
+{
+    m_state->transformer();
+    m_state->weightsHash.wait();
+}
+
 CaptureEstimate CaptureSession::estimate(bool timed)
 {
     State& state = *m_state;

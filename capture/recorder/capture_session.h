@@ -93,6 +93,8 @@ public:
 
     std::span<const PreparedPrompt> prompts() const;
     RecordKind kind() const;
+    /// Loads the model and waits for the hash of its weights; otherwise run() does so.
+    void prepare();
     CaptureEstimate estimate(bool timed);
     /// Records every prompt. Cancelled by events.progress: finished samples stay, Cancelled is thrown.
     CaptureSummary run();
