@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 #include <tbb/enumerable_thread_specific.h>
+#include <tbb/parallel_invoke.h>
 
 #include <algorithm>
 #include <bit>
@@ -272,13 +273,21 @@ void AttentionRecorder::State::writePromptVectors(const LayerVectors& vectors)
                 vectors.layer, array, begin, tokens, sliceTokens(data, count, promptTokens, dim, begin, tokens));
         }
     };
-    if (keepsVectors()) {
-        write(VectorArray::Queries, vectors.queries, model.numHeads);
-        write(VectorArray::Keys, vectors.keys, model.numKvHeads);
-        write(VectorArray::Values, vectors.values, model.numKvHeads);
-    }
-    writer.write(vectors.layer, TokenArray::KeyNorm, 0, promptTokens, euclideanNorms(vectors.keys, dim));
-    writer.write(vectors.layer, TokenArray::ValueNorm, 0, promptTokens, euclideanNorms(vectors.values, dim));
+    // The forward pass waits meanwhile, so the copies are shared out.
+    tbb::parallel_invoke(
+        [&] {
+            if (keepsVectors()) {
+                write(VectorArray::Queries, vectors.queries, model.numHeads);
+            }
+        },
+        [&] {
+            if (keepsVectors()) {
+                write(VectorArray::Keys, vectors.keys, model.numKvHeads);
+                write(VectorArray::Values, vectors.values, model.numKvHeads);
+            }
+            writer.write(vectors.layer, TokenArray::KeyNorm, 0, promptTokens, euclideanNorms(vectors.keys, dim));
+            writer.write(vectors.layer, TokenArray::ValueNorm, 0, promptTokens, euclideanNorms(vectors.values, dim));
+        });
     if (!vectors.outputValueNorms.empty()) {
         writer.write(vectors.layer, TokenArray::OutputValueNorm1, 0, promptTokens,
             {vectors.outputValueNorms.begin(), vectors.outputValueNorms.end()});

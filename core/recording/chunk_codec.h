@@ -17,7 +17,8 @@ public:
     using Error::Error;
 };
 
-/// `none`: raw; `fast`: byte shuffle + deflate by ISA-L, level 1; `small`: byte shuffle + deflate by libdeflate, level 6.
+/// `none`: raw; `fast`: byte shuffle + deflate by ISA-L, level 1; `small`: byte shuffle + deflate by libdeflate,
+/// level 6.
 enum class Compression { None, Fast, Small };
 
 /// Encodes and decodes HDF5 chunks outside of HDF5, as its filters shuffle, deflate and fletcher32 (in this order)

@@ -74,7 +74,8 @@ std::vector<int> pyramidFactors(std::int64_t promptTokens, RecordKind kind)
     std::vector<int> factors;
     for (int factor = 4;; factor *= 4) {
         const std::int64_t edge = layout::dividedUp(promptTokens, factor);
-        if (kind == RecordKind::Full || edge <= largestUnmappedLevel) {
+        const bool quick = kind == RecordKind::QueriesKeys && factor == 4; // to pool from queries and keys
+        if (kind == RecordKind::Full || (edge <= largestUnmappedLevel && !quick)) {
             factors.push_back(factor);
         }
         if (edge <= tileSize) {

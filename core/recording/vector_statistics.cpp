@@ -24,19 +24,33 @@ void addOuterProducts(const float* HWY_RESTRICT vectors, std::int64_t count, std
 {
     const hn::ScalableTag<float> d;
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-    for (std::int64_t i = 0; i < dim; ++i) {
-        float* row = sums + i * dim;
-        std::int64_t j = 0;
-        for (; j + lanes <= dim; j += lanes) {
-            auto sum = hn::LoadU(d, row + j);
+    constexpr std::int64_t rows = 4; // independent sums hide the latency of the multiply-add
+    std::int64_t i = 0;
+    for (; i + rows <= dim && dim % lanes == 0; i += rows) {
+        for (std::int64_t j = 0; j < dim; j += lanes) {
+            float* out = sums + i * dim + j;
+            auto sum0 = hn::LoadU(d, out);
+            auto sum1 = hn::LoadU(d, out + dim);
+            auto sum2 = hn::LoadU(d, out + 2 * dim);
+            auto sum3 = hn::LoadU(d, out + 3 * dim);
             for (std::int64_t t = 0; t < count; ++t) {
-                sum = hn::MulAdd(hn::Set(d, vectors[t * dim + i]), hn::LoadU(d, vectors + t * dim + j), sum);
+                const float* vector = vectors + t * dim;
+                const auto columns = hn::LoadU(d, vector + j);
+                sum0 = hn::MulAdd(hn::Set(d, vector[i]), columns, sum0);
+                sum1 = hn::MulAdd(hn::Set(d, vector[i + 1]), columns, sum1);
+                sum2 = hn::MulAdd(hn::Set(d, vector[i + 2]), columns, sum2);
+                sum3 = hn::MulAdd(hn::Set(d, vector[i + 3]), columns, sum3);
             }
-            hn::StoreU(sum, d, row + j);
+            hn::StoreU(sum0, d, out);
+            hn::StoreU(sum1, d, out + dim);
+            hn::StoreU(sum2, d, out + 2 * dim);
+            hn::StoreU(sum3, d, out + 3 * dim);
         }
-        for (; j < dim; ++j) {
+    }
+    for (; i < dim; ++i) {
+        for (std::int64_t j = 0; j < dim; ++j) {
             for (std::int64_t t = 0; t < count; ++t) {
-                row[j] += vectors[t * dim + i] * vectors[t * dim + j];
+                sums[i * dim + j] += vectors[t * dim + i] * vectors[t * dim + j];
             }
         }
     }

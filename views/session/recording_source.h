@@ -24,8 +24,8 @@ struct RecordingAccess {
 
 /// A recording that is open in the window: one I/O thread owns every HDF5 call, the window's thread only paints.
 ///
-/// Jobs are values. Those of higher priority run first, within a priority the newest request runs first (what the eye is on);
-/// a job whose context object died, or whose `stale` says so, is dropped before it reads anything.
+/// Jobs are values. Those of higher priority run first, within a priority the newest request runs first (what the eye
+/// is on); a job whose context object died, or whose `stale` says so, is dropped before it reads anything.
 class RecordingSource : public QObject {
     Q_OBJECT
 
@@ -39,15 +39,18 @@ public:
 
     const std::filesystem::path& path() const;
 
-    /// Runs `work` on the I/O thread and `deliver(result)` on the thread of `context`, unless `context` is gone by then. An
-    /// exception in `work` is reported through `failed` and the job is dropped.
+    /// Runs `work` on the I/O thread and `deliver(result)` on the thread of `context`, unless `context` is gone by
+    /// then. An exception in `work` is reported through `failed` and the job is dropped.
     template <typename Result>
-    void run(QObject* context, Priority priority, std::function<Result(RecordingAccess&)> work, std::function<void(Result)> deliver,
-        std::function<bool()> stale = {})
+    void run(QObject* context, Priority priority, std::function<Result(RecordingAccess&)> work,
+        std::function<void(Result)> deliver, std::function<bool()> stale = {})
     {
         post(
-            context, priority, [work = std::move(work)](RecordingAccess& access) { return std::any(std::make_shared<Result>(work(access))); },
-            [deliver = std::move(deliver)](std::any result) { deliver(std::move(*std::any_cast<std::shared_ptr<Result>>(result))); },
+            context, priority,
+            [work = std::move(work)](
+                RecordingAccess& access) { return std::any(std::make_shared<Result>(work(access))); },
+            [deliver = std::move(deliver)](
+                std::any result) { deliver(std::move(*std::any_cast<std::shared_ptr<Result>>(result))); },
             std::move(stale));
     }
 
