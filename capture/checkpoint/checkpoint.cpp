@@ -2,6 +2,8 @@
 
 #include "capture/checkpoint/checkpoint.h"
 
+#include "capture/checkpoint/mapped_file.h"
+
 #include "capture/checkpoint/gguf_checkpoint.h"
 #include "capture/checkpoint/safetensors_checkpoint.h"
 
@@ -74,9 +76,12 @@ void Checkpoint::readFloat32(
             m_path.string(), name, out.size(), count, length));
     const auto bytes = m_storage[static_cast<std::size_t>(tensor - m_tensors.data())];
     const std::size_t rowBytes = bytes.size() / static_cast<std::size_t>(tensor->rows());
-    if (!isPermuted(*tensor))
-        return dequantize(
-            tensor->type, bytes.subspan(static_cast<std::size_t>(rowBegin) * rowBytes, count * rowBytes), out);
+    if (!isPermuted(*tensor)) {
+        const auto rows = bytes.subspan(static_cast<std::size_t>(rowBegin) * rowBytes, count * rowBytes);
+        dequantize(tensor->type, rows, out);
+        releasePages(rows);
+        return;
+    }
     if (tensor->shape.size() == 1)
         return count == 0 ? void() : readPermutedBias(*tensor, bytes, out);
     for (std::size_t row = 0; row < count; ++row) {

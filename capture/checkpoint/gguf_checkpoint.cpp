@@ -73,7 +73,7 @@ GgufCheckpoint::GgufCheckpoint(const std::filesystem::path& path)
 
 std::string GgufCheckpoint::sha256() const
 {
-    return sha256Hex(m_file.bytes());
+    return sha256OfMapping(m_file.bytes());
 }
 
 std::string GgufCheckpoint::chatTemplate() const

@@ -29,4 +29,8 @@ private:
     std::size_t m_size = 0;
 };
 
+/// Takes the whole pages within a part of a MappedFile out of this process's memory; they are read again when they are
+/// touched again. A model that is read once would otherwise count twice.
+void releasePages(std::span<const std::byte> mapped);
+
 } // namespace kvloupe

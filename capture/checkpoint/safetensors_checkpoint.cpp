@@ -100,10 +100,10 @@ SafetensorsCheckpoint::SafetensorsCheckpoint(const std::filesystem::path& folder
 std::string SafetensorsCheckpoint::sha256() const
 {
     if (m_shards.size() == 1)
-        return sha256Hex(m_shards.front().bytes());
+        return sha256OfMapping(m_shards.front().bytes());
     std::string list;
     for (const SafetensorsFile& shard : m_shards)
-        list += fmt::format("{}  {}\n", sha256Hex(shard.bytes()), shard.path().filename().string());
+        list += fmt::format("{}  {}\n", sha256OfMapping(shard.bytes()), shard.path().filename().string());
     return sha256Hex(list);
 }
 
