@@ -7,6 +7,7 @@
 #include "capture/recorder/capture_session.h"
 #include "core/progress/interrupt.h"
 #include "core/progress/progress.h"
+#include "core/prompt/span_json.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -254,7 +255,7 @@ CaptureOptions captureOptions(const Arguments& arguments)
         if (options.prompts.size() != 1) {
             throw PromptError("--spans: a file of spans fits one prompt; write them into prompts.jsonl instead");
         }
-        options.prompts.front().spans = readSpans(arguments.spans);
+        options.prompts.front().spans = readSpanFile(arguments.spans);
     }
     options.shotSeparator = arguments.shotSeparator;
     options.role = arguments.role;

@@ -3,6 +3,7 @@
 #include "capture/recorder/prompt_input.h"
 
 #include "capture/checkpoint/bounded_json.h"
+#include "core/prompt/span_json.h"
 
 #include <fmt/format.h>
 #include <fmt/std.h>
@@ -81,47 +82,6 @@ std::int64_t integer(
     return number;
 }
 
-Span span(const Json& object, const Place& place)
-{
-    constexpr auto largest = std::numeric_limits<std::int64_t>::max();
-    if (!object.is_object()) {
-        place.fail("spans", object.type_name(), "objects with begin, end and kind");
-    }
-    Span result;
-    for (const auto& [field, target] : {std::pair("begin", &result.begin), std::pair("end", &result.end)}) {
-        if (!object.contains(field)) {
-            place.fail("spans", fmt::format("a span without {}", field), "objects with begin, end and kind");
-        }
-        *target = integer(object.at(field), field, place, 0, largest);
-    }
-    if (result.end < result.begin) {
-        place.fail("spans", fmt::format("end {} before begin {}", result.end, result.begin), "begin <= end");
-    }
-    const std::string kind = stringField(object, "kind", place);
-    const auto known = spanKindFromName(kind);
-    if (!known) {
-        place.fail("kind", fmt::format("\"{}\"", kind), "a span kind such as shot, question, context");
-    }
-    result.kind = *known;
-    if (object.contains("shot")) {
-        result.shot = static_cast<std::int32_t>(integer(object.at("shot"), "shot", place, -1, 1'000'000));
-    }
-    result.label = stringField(object, "label", place);
-    return result;
-}
-
-std::vector<Span> spanList(const Json& list, const Place& place)
-{
-    if (!list.is_array()) {
-        place.fail("spans", list.type_name(), "a list");
-    }
-    std::vector<Span> spans;
-    for (const Json& item : list) {
-        spans.push_back(span(item, place));
-    }
-    return spans;
-}
-
 PromptInput prompt(const Json& object, const Place& place)
 {
     if (!object.is_object()) {
@@ -152,7 +112,7 @@ PromptInput prompt(const Json& object, const Place& place)
             "one of them, not empty");
     }
     if (const auto spans = object.find("spans"); spans != object.end()) {
-        result.spans = spanList(*spans, place);
+        result.spans = spansFromJson(spans->dump(), place.text + ": spans");
     }
     return result;
 }
@@ -226,12 +186,6 @@ std::vector<PromptInput> readTokenIds(const std::filesystem::path& file)
         prompts.emplace_back().ids = idList(list, place);
     }
     return prompts;
-}
-
-std::vector<Span> readSpans(const std::filesystem::path& file)
-{
-    const Place place{file.string()};
-    return spanList(parse(readPromptFile(file), place), place);
 }
 
 } // namespace kvloupe

@@ -42,7 +42,4 @@ std::vector<PromptInput> readPromptLines(const std::filesystem::path& file);
 /// Reads --ids: a JSON list of token ids, or a list of such lists.
 std::vector<PromptInput> readTokenIds(const std::filesystem::path& file);
 
-/// Reads --spans: a JSON list of span objects, over bytes of the prompt.
-std::vector<Span> readSpans(const std::filesystem::path& file);
-
 } // namespace kvloupe
