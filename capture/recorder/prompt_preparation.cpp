@@ -39,27 +39,30 @@ std::vector<Span> byteSpans(const PromptInput& input, const std::string& text, c
     if (options.spanRule == CaptureOptions::SpanRule::None) {
         return {};
     }
-    if (!input.spans.empty()) {
-        // Given over what the user wrote; the chat template may have put something before it.
-        const std::string& written = input.messages.empty() ? input.text : input.messages.back().content;
-        const std::size_t shift = written.empty() ? std::string::npos : text.rfind(written);
-        if (shift == std::string::npos) {
+    // Spans are about what the user wrote; the chat template may have put something around it.
+    const std::string& own = input.messages.empty() ? input.text : input.messages.back().content;
+    const std::string& written = own.empty() ? text : own;
+    const std::size_t shift = text.rfind(written);
+    if (shift == std::string::npos) {
+        if (!input.spans.empty()) {
             throw PromptError(
-                fmt::format("prompt {}: spans: the chat template changed the text they refer to", input.id));
+                fmt::format("prompt {}: spans: the tokens do not give back the text they refer to", input.id));
         }
-        std::vector<Span> spans = input.spans;
-        for (Span& span : spans) {
-            if (span.end > static_cast<std::int64_t>(written.size())) {
-                throw PromptError(
-                    fmt::format("prompt {}: spans: found end {}, expected at most the {} bytes of the text", input.id,
-                        span.end, written.size()));
-            }
-            span.begin += static_cast<std::int64_t>(shift);
-            span.end += static_cast<std::int64_t>(shift);
-        }
-        return spans;
+        return detectShots(text);
     }
-    return options.shotSeparator.empty() ? detectShots(text) : splitShots(text, options.shotSeparator);
+    std::vector<Span> spans = input.spans;
+    if (spans.empty()) {
+        spans = options.shotSeparator.empty() ? detectShots(written) : splitShots(written, options.shotSeparator);
+    }
+    for (Span& span : spans) {
+        if (span.end > static_cast<std::int64_t>(written.size())) {
+            throw PromptError(fmt::format("prompt {}: spans: found end {}, expected at most the {} bytes of the text",
+                input.id, span.end, written.size()));
+        }
+        span.begin += static_cast<std::int64_t>(shift);
+        span.end += static_cast<std::int64_t>(shift);
+    }
+    return spans;
 }
 
 std::string promptText(const PromptInput& input, const std::optional<ChatTemplate>& chat, const CaptureOptions& options)

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#include "capture/recorder/prompt_preparation.h"
+
+#include "tests/support/test_model.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace kvloupe {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr std::int64_t context = 8192;
+constexpr std::int64_t vocabulary = 49152;
+
+const std::string shots = "Question: 1 + 1?\nAnswer: 2\n\nQuestion: 2 + 3?\nAnswer: 5\n\nQuestion: 4 + 4?\nAnswer:";
+
+class PromptPreparation : public testing::Test {
+protected:
+    void SetUp() override
+    {
+        KVLOUPE_SKIP_WITHOUT_TEST_MODEL();
+        tokenizer = Tokenizer::open(testModelPath());
+        chat = ChatTemplate::recognise(tokenizer->chatTemplate());
+    }
+
+    PreparedPrompt prepare(const PromptInput& input, const CaptureOptions& options = {}) const
+    {
+        return preparePrompt(input, tokenizer.get(), chat, options, context, vocabulary);
+    }
+
+    static std::string covered(const PreparedPrompt& prompt, const Span& span)
+    {
+        const auto begin = prompt.offsets[static_cast<std::size_t>(span.begin)][0];
+        const auto end = prompt.offsets[static_cast<std::size_t>(span.end - 1)][1];
+        return prompt.text.substr(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
+    }
+
+    static std::vector<std::string> shotTexts(const PreparedPrompt& prompt)
+    {
+        std::vector<std::string> texts;
+        for (const Span& span : prompt.spans) {
+            if (span.kind == SpanKind::Shot) {
+                texts.push_back(covered(prompt, span));
+            }
+        }
+        return texts;
+    }
+
+    std::unique_ptr<Tokenizer> tokenizer;
+    std::optional<ChatTemplate> chat;
+};
+
+TEST_F(PromptPreparation, FindsTheSameShotsInsideAChatTemplateAsInThePlainText)
+{
+    PromptInput plain;
+    plain.text = shots;
+    CaptureOptions asChat;
+    asChat.chat = true;
+    const auto expected = shotTexts(prepare(plain));
+    ASSERT_EQ(expected.size(), 2U);
+    EXPECT_THAT(expected[0], HasSubstr("1 + 1?\nAnswer: 2"));
+    const PreparedPrompt templated = prepare(plain, asChat);
+    EXPECT_THAT(templated.text, HasSubstr("<|im_start|>user\n" + shots));
+    EXPECT_EQ(shotTexts(templated), expected);
+}
+
+TEST_F(PromptPreparation, MovesGivenSpansToWhereTheTemplatePutsTheText)
+{
+    PromptInput input;
+    input.messages = {{"system", "Be brief."}, {"user", "The code is 7419. Say it."}};
+    input.spans = {{12, 16, SpanKind::Needle, -1, "code"}};
+    const PreparedPrompt prompt = prepare(input);
+    const auto needle = std::find_if(
+        prompt.spans.begin(), prompt.spans.end(), [](const Span& span) { return span.kind == SpanKind::Needle; });
+    ASSERT_NE(needle, prompt.spans.end());
+    EXPECT_THAT(covered(prompt, *needle), HasSubstr("7419"));
+
+    input.spans[0].end = 1000;
+    EXPECT_THROW(prepare(input), PromptError);
+}
+
+TEST_F(PromptPreparation, OffsetsCoverTheTextWithoutGaps)
+{
+    PromptInput input;
+    input.text = "Na\u00efve caf\u00e9 \U0001F468\u200D\U0001F469\u200D\U0001F467 \u6771\u4eac\t42\r\n";
+    const PreparedPrompt prompt = prepare(input);
+    EXPECT_EQ(prompt.text, input.text);
+    std::int64_t end = 0;
+    for (const auto& [begin, next] : prompt.offsets) {
+        EXPECT_EQ(begin, end);
+        end = next;
+    }
+    EXPECT_EQ(end, std::ssize(prompt.text));
+    EXPECT_EQ(prompt.pieces.size(), prompt.ids.size());
+}
+
+TEST_F(PromptPreparation, ACutCharacterLeavesTheTextValidAndTheOffsetsTrue)
+{
+    const auto whole = tokenizer->encode("\u6771").ids;
+    ASSERT_GT(whole.size(), 1U);
+    const TokenText text = tokenText(*tokenizer, std::span(whole).first(1));
+    EXPECT_EQ(text.text, std::string(static_cast<std::size_t>(text.offsets[0][1]), '?'));
+    EXPECT_THAT(text.pieces[0], HasSubstr("<0x"));
+}
+
+TEST_F(PromptPreparation, RefusesWhatIsEmptyOrTooLong)
+{
+    PromptInput longOne;
+    for (int i = 0; i < 9000; ++i) {
+        longOne.text += "word ";
+    }
+    EXPECT_THROW(prepare(longOne), PromptError);
+    PromptInput bad;
+    bad.text = "a\xFFz";
+    EXPECT_THROW(prepare(bad), Error);
+}
+
+} // namespace
+} // namespace kvloupe
