@@ -18,6 +18,7 @@
 #include <charconv>
 #include <map>
 #include <memory>
+#include <optional>
 
 namespace kvloupe {
 
@@ -27,7 +28,7 @@ namespace {
 struct Arguments {
     std::string model;
     std::string out;
-    std::string prompt;
+    std::optional<std::string> prompt;
     std::string promptFile;
     std::string promptLines;
     std::string ids;
@@ -171,7 +172,7 @@ std::int64_t decodeRowLimit(const std::string& text)
 
 std::vector<PromptInput> prompts(const Arguments& arguments)
 {
-    const int given = int(!arguments.prompt.empty()) + int(!arguments.promptFile.empty())
+    const int given = int(arguments.prompt.has_value()) + int(!arguments.promptFile.empty())
         + int(!arguments.promptLines.empty()) + int(!arguments.ids.empty());
     if (given != 1) {
         throw PromptError(fmt::format("prompt: found {} sources, expected exactly one of --prompt, --prompt-file, "
@@ -185,9 +186,10 @@ std::vector<PromptInput> prompts(const Arguments& arguments)
         return readTokenIds(arguments.ids);
     }
     PromptInput input;
-    input.text = arguments.prompt.empty() ? readPromptFile(arguments.promptFile) : arguments.prompt;
+    input.text = arguments.prompt ? *arguments.prompt : readPromptFile(arguments.promptFile);
     if (input.text.empty()) {
-        throw PromptError(fmt::format("{}: it is empty, expected a prompt", arguments.promptFile));
+        throw PromptError(
+            fmt::format("{}: it is empty, expected a prompt", arguments.prompt ? "--prompt" : arguments.promptFile));
     }
     return {std::move(input)};
 }
@@ -201,7 +203,7 @@ std::string commandText(const Arguments& arguments)
             text += fmt::format(" {} {}", option, value);
         }
     };
-    add("--prompt", arguments.prompt.empty() ? "" : "...");
+    add("--prompt", arguments.prompt ? "..." : "");
     add("--prompt-file", arguments.promptFile);
     add("--prompts", arguments.promptLines);
     add("--ids", arguments.ids);

@@ -71,10 +71,13 @@ std::string ratioText(const Size& size)
         : fmt::format("{:.2f}", static_cast<double>(size.rawBytes) / static_cast<double>(size.bytes));
 }
 
-/// Bytes on disk of a file or of the parts in a folder.
-std::uint64_t bytesOnDisk(const std::filesystem::path& path)
+/// Bytes on disk of a file, or of the parts of a recording that is not merged yet.
+std::uint64_t bytesOnDisk(std::filesystem::path path)
 {
     std::error_code error;
+    if (!std::filesystem::exists(path, error)) {
+        path += ".parts";
+    }
     if (!std::filesystem::is_directory(path, error)) {
         const auto size = std::filesystem::file_size(path, error);
         return error ? 0 : size;
