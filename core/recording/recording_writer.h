@@ -20,7 +20,7 @@ struct RecordOptions {
     RecordKind kind = RecordKind::Full;
     Compression compression = Compression::Fast;
     /// Encoded chunks that may wait for the disk; a caller that would exceed it waits.
-    std::size_t queueBytes = std::size_t{64} << 20;
+    std::size_t queueBytes = std::size_t{16} << 20;
 };
 
 class SampleWriter;
