@@ -225,16 +225,19 @@ std::vector<std::byte> ChunkCodec::encode(std::span<const std::byte> raw, std::s
 {
     assert(elementSize > 0);
     std::vector<std::byte> encoded;
+    const auto take = [&](std::span<const std::byte> body) {
+        encoded.reserve(body.size() + checksumBytes);
+        encoded.assign(body.begin(), body.end());
+        encoded.resize(body.size() + checksumBytes);
+    };
     if (m_state->compression == Compression::None) {
-        encoded.resize(raw.size() + checksumBytes);
-        std::ranges::copy(raw, encoded.begin());
+        take(raw);
     } else {
         m_state->shuffled.resize(raw.size());
         shuffleBytes(raw, elementSize, m_state->shuffled);
         const std::size_t size = m_state->deflate();
         assert(size > 0);
-        encoded.resize(size + checksumBytes);
-        std::copy_n(m_state->deflated.begin(), size, encoded.begin());
+        take(std::span(m_state->deflated).first(size));
     }
     const std::size_t bodyBytes = encoded.size() - checksumBytes;
     const std::uint32_t checksum = fletcher32(std::span(encoded).first(bodyBytes));

@@ -362,9 +362,13 @@ void ChunkedArray::writeBox(const Index& begin, const Index& count, Codecs& code
     const std::span box(
         const_cast<std::byte*>(data.data()), data.size()); // NOLINT(cppcoreguidelines-pro-type-const-cast)
     forEachOffset(begin, end, m_chunk, [&](const Index& offset) {
-        if (writtenBefore(offset)) {
+        bool covered = true;
+        for (std::size_t axis = 0; axis < begin.size(); ++axis) {
+            covered = covered && begin[axis] <= offset[axis] && end[axis] >= offset[axis] + m_chunk[axis];
+        }
+        if (!covered && writtenBefore(offset)) {
             readChunk(offset, codecs, raw);
-        } else {
+        } else if (!covered) {
             std::ranges::fill(raw, std::byte{0});
         }
         copyBox(offset, begin, count, true, raw, box);
