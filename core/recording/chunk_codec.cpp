@@ -224,26 +224,23 @@ Compression ChunkCodec::compression() const
 std::vector<std::byte> ChunkCodec::encode(std::span<const std::byte> raw, std::size_t elementSize)
 {
     assert(elementSize > 0);
-    std::vector<std::byte> encoded;
-    const auto take = [&](std::span<const std::byte> body) {
-        encoded.reserve(body.size() + checksumBytes);
-        encoded.assign(body.begin(), body.end());
-        encoded.resize(body.size() + checksumBytes);
-    };
-    if (m_state->compression == Compression::None) {
-        take(raw);
-    } else {
+    std::span<const std::byte> body = raw;
+    if (m_state->compression != Compression::None) {
         m_state->shuffled.resize(raw.size());
         shuffleBytes(raw, elementSize, m_state->shuffled);
         const std::size_t size = m_state->deflate();
         assert(size > 0);
-        take(std::span(m_state->deflated).first(size));
+        body = std::span(m_state->deflated).first(size);
     }
-    const std::size_t bodyBytes = encoded.size() - checksumBytes;
-    const std::uint32_t checksum = fletcher32(std::span(encoded).first(bodyBytes));
+    const std::uint32_t checksum = fletcher32(body);
+    std::array<std::byte, checksumBytes> stored;
     for (std::size_t i = 0; i < checksumBytes; ++i) {
-        encoded[bodyBytes + i] = static_cast<std::byte>(checksum >> (8 * i));
+        stored[i] = static_cast<std::byte>(checksum >> (8 * i));
     }
+    std::vector<std::byte> encoded;
+    encoded.reserve(body.size() + checksumBytes);
+    encoded.insert(encoded.end(), body.begin(), body.end());
+    encoded.insert(encoded.end(), stored.begin(), stored.end());
     return encoded;
 }
 
