@@ -3,16 +3,15 @@
 #include "capture/recorder/prompt_input.h"
 
 #include "capture/checkpoint/bounded_json.h"
+#include "capture/tokenizer/utf8_text.h"
 #include "core/prompt/span_json.h"
 
 #include <fmt/format.h>
 #include <fmt/std.h>
 #include <nlohmann/json.hpp>
-#include <utf8proc.h>
 
 #include <algorithm>
 #include <limits>
-#include <optional>
 #include <string_view>
 
 namespace kvloupe {
@@ -33,21 +32,6 @@ struct Place {
         throw PromptError(fmt::format("{}: {}: found {}, expected {}", text, field, found, expected));
     }
 };
-
-std::optional<std::size_t> firstInvalidByte(std::string_view text)
-{
-    const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
-    std::size_t at = 0;
-    while (at < text.size()) {
-        utf8proc_int32_t codepoint = 0;
-        const auto length = utf8proc_iterate(bytes + at, static_cast<utf8proc_ssize_t>(text.size() - at), &codepoint);
-        if (length <= 0) {
-            return at;
-        }
-        at += static_cast<std::size_t>(length);
-    }
-    return std::nullopt;
-}
 
 Json parse(std::string_view text, const Place& place)
 {
@@ -135,9 +119,9 @@ std::vector<std::int32_t> idList(const Json& list, const Place& place)
 std::string readPromptFile(const std::filesystem::path& file)
 {
     std::string text = readSmallFile(file, maximumFileBytes);
-    if (const auto bad = firstInvalidByte(text)) {
-        throw PromptError(fmt::format("{}: byte {} is not UTF-8 (0x{:02X}), expected UTF-8 text", file.string(), *bad,
-            static_cast<unsigned char>(text[*bad])));
+    if (const std::size_t bad = firstInvalidUtf8(text); bad < text.size()) {
+        throw PromptError(fmt::format("{}: byte {} is not UTF-8 (0x{:02X}), expected UTF-8 text", file.string(), bad,
+            static_cast<unsigned char>(text[bad])));
     }
     return text;
 }

@@ -3,11 +3,11 @@
 #include "capture/recorder/prompt_preparation.h"
 
 #include "capture/checkpoint/sha256.h"
+#include "capture/tokenizer/utf8_text.h"
 #include "core/prompt/span_rules.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <utf8proc.h>
 
 #include <algorithm>
 
@@ -17,18 +17,10 @@ namespace {
 
 std::string replaceInvalidBytes(std::string text)
 {
-    std::size_t at = 0;
-    while (at < text.size()) {
-        utf8proc_int32_t codepoint = 0;
-        const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
-        const auto length = utf8proc_iterate(bytes + at, static_cast<utf8proc_ssize_t>(text.size() - at), &codepoint);
-        // A NUL would end the string in the file.
-        if (length <= 0 || codepoint == 0) {
-            text[at] = '?';
-            ++at;
-        } else {
-            at += static_cast<std::size_t>(length);
-        }
+    std::replace(text.begin(), text.end(), '\0', '?'); // a NUL would end the string in the file
+    for (std::size_t at = firstInvalidUtf8(text); at < text.size();
+         at += firstInvalidUtf8(std::string_view(text).substr(at))) {
+        text[at] = '?';
     }
     return text;
 }

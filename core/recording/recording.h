@@ -96,7 +96,7 @@ std::int64_t overviewEdge(std::int64_t promptTokens);
 /// The F of the overview.
 std::int64_t overviewFactor(std::int64_t promptTokens);
 
-/// Factors of the stored pyramid, F = 4, 16, 64, ...: levels of at most `maximumEdge` cells, down to the first that
+/// Factors of the stored pyramid, F = 4, 16, 64, ...: each level a quarter of the edge before, down to the first that
 /// fits one tile. `full` recordings store every level, `qk` and `stats` those of at most 512 cells, `qk` without F = 4
 /// (the rest grow with P^2).
 std::vector<int> pyramidFactors(std::int64_t promptTokens, RecordKind kind);
