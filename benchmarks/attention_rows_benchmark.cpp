@@ -2,7 +2,7 @@
 
 // Rows and tiles from queries and keys, against the float32 matrix product of OpenBLAS on the same shapes, one thread.
 
-#include "core/replay/attention_rows.h"
+#include "core/attention/attention_rows.h"
 
 #include <benchmark/benchmark.h>
 

@@ -2,9 +2,9 @@
 
 #include "core/recording/verify.h"
 
+#include "core/attention/attention_rows.h"
 #include "core/recording/recording_layout.h"
 #include "core/recording/vector_statistics.h"
-#include "core/replay/attention_rows.h"
 
 #include <fmt/format.h>
 

@@ -2,8 +2,8 @@
 
 #pragma once
 
+#include "core/attention/attention_rows.h"
 #include "core/recording/recording.h"
-#include "core/replay/attention_rows.h"
 
 #include <cstdint>
 #include <memory>

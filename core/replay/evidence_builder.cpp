@@ -2,7 +2,7 @@
 
 #include "core/replay/evidence_builder.h"
 
-#include "core/replay/attention_rows.h"
+#include "core/attention/attention_rows.h"
 
 #include <fmt/format.h>
 #include <tbb/parallel_for.h>

@@ -2,9 +2,9 @@
 
 #include "tests/support/make_recording.h"
 
+#include "core/attention/attention_rows.h"
 #include "core/recording/attention_recorder.h"
 #include "core/recording/recording_writer.h"
-#include "core/replay/attention_rows.h"
 
 #include <fmt/format.h>
 #include <tbb/enumerable_thread_specific.h>

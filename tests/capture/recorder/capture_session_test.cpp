@@ -4,10 +4,10 @@
 
 #include "capture/checkpoint/checkpoint.h"
 #include "capture/model/model_error.h"
+#include "core/attention/attention_rows.h"
 #include "core/recording/recording.h"
 #include "core/recording/recording_writer.h"
 #include "core/recording/verify.h"
-#include "core/replay/attention_rows.h"
 #include "tests/capture/model/reference_forward.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/test_model.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-#include "core/replay/attention_rows.h"
+#include "core/attention/attention_rows.h"
 
 #include "core/error.h"
 

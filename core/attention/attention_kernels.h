@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "core/replay/attention_rows.h"
+#include "core/attention/attention_rows.h"
 
 #include <cstdint>
 

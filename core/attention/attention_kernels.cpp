@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-#include "core/replay/attention_kernels.h"
+#include "core/attention/attention_kernels.h"
 
 #include <algorithm>
 #include <cmath>
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "core/replay/attention_kernels.cpp"
+#define HWY_TARGET_INCLUDE "core/attention/attention_kernels.cpp"
 #include <hwy/foreach_target.h> // IWYU pragma: keep
 
 #include <hwy/contrib/math/math-inl.h>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-#include "core/replay/attention_rows.h"
+#include "core/attention/attention_rows.h"
 
+#include "core/attention/attention_kernels.h"
 #include "core/error.h"
 #include "core/recording/recording_types.h"
-#include "core/replay/attention_kernels.h"
 
 #include <fmt/format.h>
 
