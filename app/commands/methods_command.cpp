@@ -33,7 +33,8 @@ std::vector<std::string> evidenceOf(const Method& method)
     add(needs.keyNorms, "key norms");
     add(needs.valueNorms, "value norms");
     add(needs.outputValueNorms, "output value norms");
-    add(needs.queries, "queries");
+    add(needs.lastQueries > 0,
+        needs.lastQueries == EvidenceNeeds::allQueries ? "queries" : fmt::format("last {} queries", needs.lastQueries));
     add(needs.keys, "keys");
     add(needs.values, "values");
     add(needs.queryStatistics, "query statistics");

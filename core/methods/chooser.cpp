@@ -2,11 +2,14 @@
 
 #include "core/methods/chooser.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <numeric>
 
 namespace kvloupe {
@@ -136,6 +139,66 @@ std::vector<std::int32_t> selectTop(std::span<const float> scores, std::int64_t 
     return kept;
 }
 
+Protection infiniteEnds(std::span<const float> scores)
+{
+    const auto isInfinite = [](float score) { return score == std::numeric_limits<float>::infinity(); };
+    const auto last = std::find_if_not(scores.rbegin(), scores.rend(), isInfinite);
+    if (last == scores.rend())
+        return {0, static_cast<std::int64_t>(scores.size())};
+    return {std::find_if_not(scores.begin(), scores.end(), isInfinite) - scores.begin(), last - scores.rbegin()};
+}
+
+void ChoiceContext::note(std::string remark) const
+{
+    if (notes != nullptr && std::ranges::find(*notes, remark) == notes->end())
+        notes->push_back(std::move(remark));
+}
+
+namespace {
+
+/// `scores` as a ranking: its infinite ends are guarded as sinks and window, `recent` more newest tokens as recent.
+SetRanking rankingOf(std::span<const float> scores, std::int64_t recent)
+{
+    const Protection own = infiniteEnds(scores);
+    const auto tokens = static_cast<std::int64_t>(scores.size());
+    SetRanking ranking{{scores.begin(), scores.end()}, std::vector<Guard>(scores.size(), Guard::None)};
+    for (std::int64_t index = 0; index < tokens; ++index) {
+        const Guard guard = index < own.sinks ? Guard::Sink
+            : index >= tokens - own.recent    ? Guard::Window
+            : index >= tokens - recent        ? Guard::Recent
+                                              : Guard::None;
+        ranking.guards[static_cast<std::size_t>(index)] = guard;
+        if (guard != Guard::None)
+            ranking.scores[static_cast<std::size_t>(index)] = std::numeric_limits<float>::quiet_NaN();
+    }
+    return ranking;
+}
+
+/// One ranking per kept set: a decision for a whole layer is repeated for its KV heads.
+LayerRanking rankingOf(const Scores& layer, int kvHeads, std::int64_t recent)
+{
+    LayerRanking result;
+    if (layer.values.empty()) {
+        const auto tokens = static_cast<std::size_t>(layer.tokens);
+        result.sets.push_back({{}, std::vector<Guard>(tokens, Guard::Layer)});
+    }
+    for (int set = 0; set < layer.sets && !layer.values.empty(); ++set)
+        result.sets.push_back(rankingOf(layer.set(set), recent));
+    if (layer.granularity == Granularity::Layer)
+        result.sets.resize(static_cast<std::size_t>(kvHeads), result.sets.front());
+    return result;
+}
+
+} // namespace
+
+std::vector<LayerRanking> Chooser::rank(std::span<const Scores> scores, const ChoiceContext& context) const
+{
+    std::vector<LayerRanking> result;
+    for (const Scores& layer : scores)
+        result.push_back(rankingOf(layer, context.kvHeads, 0));
+    return result;
+}
+
 std::vector<KeepSet> KeepAll::choose(std::span<const Scores> scores, const ChoiceContext& context) const
 {
     std::vector<KeepSet> result;
@@ -152,24 +215,45 @@ TopScores::TopScores(Parameters parameters)
 {
 }
 
+std::int64_t TopScores::recentOf(std::int64_t count) const
+{
+    return m_parameters.recentDivisor > 0 ? count / m_parameters.recentDivisor : m_parameters.recent;
+}
+
 std::vector<KeepSet> TopScores::choose(std::span<const Scores> scores, const ChoiceContext& context) const
 {
     std::vector<KeepSet> result;
     for (const Scores& layer : scores) {
         const std::int64_t count = context.budget.tokensKept(layer.tokens, m_parameters.rounding);
-        Protection protection = m_parameters.protection;
-        if (m_parameters.recentDivisor > 0)
-            protection.recent = count / m_parameters.recentDivisor;
+        const auto selected = [&](int set) {
+            Protection protection = infiniteEnds(layer.set(set));
+            protection.recent = std::max(protection.recent, recentOf(count));
+            const std::int64_t guarded = std::min(protection.sinks + protection.recent, layer.tokens);
+            if (count < guarded)
+                context.note(fmt::format("a budget of {} tokens is below the {} that the method protects; of these the "
+                                         "newest were kept first, then sinks",
+                    count, guarded));
+            return selectTop(layer.set(set), count, protection);
+        };
         if (layer.granularity == Granularity::Layer) {
-            result.push_back(layerKeepSet(selectTop(layer.set(0), count, protection), context.kvHeads));
+            result.push_back(layerKeepSet(selected(0), context.kvHeads));
             continue;
         }
         KeepSet keep{layer.granularity, {}};
         keep.sets.reserve(static_cast<std::size_t>(layer.sets));
         for (int set = 0; set < layer.sets; ++set)
-            keep.sets.push_back(selectTop(layer.set(set), count, protection));
+            keep.sets.push_back(selected(set));
         result.push_back(std::move(keep));
     }
+    return result;
+}
+
+std::vector<LayerRanking> TopScores::rank(std::span<const Scores> scores, const ChoiceContext& context) const
+{
+    std::vector<LayerRanking> result;
+    for (const Scores& layer : scores)
+        result.push_back(rankingOf(
+            layer, context.kvHeads, recentOf(context.budget.tokensKept(layer.tokens, m_parameters.rounding))));
     return result;
 }
 

@@ -4,12 +4,14 @@
 
 #include "core/methods/budget.h"
 #include "core/methods/keep_set.h"
+#include "core/methods/ranking.h"
 #include "core/methods/scorer.h"
 #include "core/prompt/prompt_layout.h"
 
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace kvloupe {
@@ -26,6 +28,10 @@ struct ChoiceContext {
     const Budget& budget;
     const PromptLayout& layout;
     int sample = 0; ///< for kept sets that come from a file
+    /// Gets remarks on the result that a reader must see: "budget of 12 tokens is below the 64 protected tokens".
+    std::vector<std::string>* notes = nullptr;
+
+    void note(std::string remark) const;
 };
 
 /// From scores and a budget to kept indices. Immutable after construction.
@@ -38,6 +44,10 @@ public:
     /// context.layers. One KeepSet per entry, with indices into the scores (position - firstPosition).
     /// Ties: the smaller index wins; NaN counts as minus infinity.
     virtual std::vector<KeepSet> choose(std::span<const Scores> scores, const ChoiceContext& context) const = 0;
+
+    /// What choose() ranked the tokens by, for "why was this token dropped?"; entries as choose() returns them. Without
+    /// an own answer: each token by its score, ends of infinite score guarded as sinks and window.
+    virtual std::vector<LayerRanking> rank(std::span<const Scores> scores, const ChoiceContext& context) const;
 };
 
 /// Tokens that are taken before any ranking (docs/methods.md, selection). When the budget does not hold them all: only
@@ -53,6 +63,9 @@ struct Protection {
 /// tokens.
 std::vector<std::int32_t> selectTop(std::span<const float> scores, std::int64_t count, const Protection& protection);
 
+/// What a scorer protects itself: the runs of +infinity at both ends of `scores`. All infinite = all recent.
+Protection infiniteEnds(std::span<const float> scores);
+
 /// The two ends of `tokens` tokens that `count` slots hold under the rule of Protection: all kept when `count` covers
 /// them, both ends meet when sinks + recent >= tokens.
 std::vector<std::int32_t> selectEnds(std::int64_t tokens, std::int64_t count, const Protection& protection);
@@ -67,12 +80,12 @@ public:
     std::vector<KeepSet> choose(std::span<const Scores> scores, const ChoiceContext& context) const override;
 };
 
-/// Keeps the best of every set on its own, after a fixed protection or a recent window that is a share of the budget.
+/// Keeps the best of every set on its own, after what the scorer protects (infiniteEnds) and a recent window.
 class TopScores final : public Chooser {
 public:
     struct Parameters {
-        Protection protection;
-        /// Recent window of floor(n_kept / divisor) tokens instead of protection.recent (H2O: 2); 0 = off.
+        std::int64_t recent = 0; ///< newest tokens that are kept, beside the scorer's own window
+        /// Recent window of floor(n_kept / divisor) tokens instead (H2O: 2); 0 = off.
         std::int64_t recentDivisor = 0;
         BudgetRule rounding;
     };
@@ -81,8 +94,11 @@ public:
 
     ChooserScope scope() const override { return ChooserScope::Head; }
     std::vector<KeepSet> choose(std::span<const Scores> scores, const ChoiceContext& context) const override;
+    std::vector<LayerRanking> rank(std::span<const Scores> scores, const ChoiceContext& context) const override;
 
 private:
+    std::int64_t recentOf(std::int64_t count) const;
+
     Parameters m_parameters;
 };
 

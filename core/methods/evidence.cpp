@@ -18,10 +18,11 @@ void EvidenceNeeds::merge(const EvidenceNeeds& other)
     keyNorms |= other.keyNorms;
     valueNorms |= other.valueNorms;
     outputValueNorms |= other.outputValueNorms;
-    queries |= other.queries;
+    lastQueries = std::max(lastQueries, other.lastQueries);
     keys |= other.keys;
     values |= other.values;
     queryStatistics |= other.queryStatistics;
+    rope |= other.rope;
 }
 
 bool EvidenceNeeds::covers(const EvidenceNeeds& other) const
@@ -37,7 +38,7 @@ void LayerEvidence::check(const EvidenceNeeds& needs) const
         throw MethodError(fmt::format("layer {}: found {} query heads over {} KV heads, expected a whole number of "
                                       "query heads per KV head",
             layer, queryHeads, kvHeads));
-    if (tokens < 0 || lastRowCount < 0 || headDim < 0)
+    if (tokens < 0 || lastRowCount < 0 || lastQueryCount < 0 || headDim < 0)
         throw MethodError(fmt::format("layer {}: found a negative size of the evidence", layer));
 
     const auto expect = [&](bool needed, std::string_view name, std::size_t found, std::int64_t expected) {
@@ -53,12 +54,16 @@ void LayerEvidence::check(const EvidenceNeeds& needs) const
     expect(needs.keyNorms, "keyNorms", keyNorms.size(), kvHeads * tokens);
     expect(needs.valueNorms, "valueNorms", valueNorms.size(), kvHeads * tokens);
     expect(needs.outputValueNorms, "outputValueNorms", outputValueNorms.size(), queryHeads * tokens);
-    expect(needs.queries, "queries", queries.size(), queryHeads * tokens * headDim);
+    if (lastQueryCount < std::min(needs.lastQueries, tokens))
+        throw MethodError(fmt::format("layer {}: evidence holds the last {} queries, expected {}", layer,
+            lastQueryCount, std::min(needs.lastQueries, tokens)));
+    expect(needs.lastQueries > 0, "lastQueries", lastQueries.size(), queryHeads * lastQueryCount * headDim);
     expect(needs.keys, "keys", keys.size(), kvHeads * tokens * headDim);
     expect(needs.values, "values", values.size(), kvHeads * tokens * headDim);
     expect(needs.queryStatistics, "queryMeans", queryMeans.size(), std::int64_t{queryHeads} * headDim);
     expect(needs.queryStatistics, "queryCovariances", queryCovariances.size(),
         std::int64_t{queryHeads} * headDim * headDim);
+    expect(needs.rope, "inverseFrequencies", inverseFrequencies.size(), headDim / 2);
 }
 
 } // namespace kvloupe

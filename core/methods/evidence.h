@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 
 namespace kvloupe {
@@ -14,10 +15,13 @@ struct EvidenceNeeds {
     bool keyNorms = false;
     bool valueNorms = false;
     bool outputValueNorms = false; ///< 1-norm of W_o,h v
-    bool queries = false; ///< post-RoPE vectors
-    bool keys = false;
+    std::int64_t lastQueries = 0; ///< post-RoPE queries of the last n prompt tokens; allQueries = of all
+    bool keys = false; ///< post-RoPE
     bool values = false;
     bool queryStatistics = false; ///< mean and covariance of pre-RoPE queries
+    bool rope = false; ///< rotation frequencies of the layer
+
+    static constexpr std::int64_t allQueries = std::numeric_limits<std::int64_t>::max();
 
     void merge(const EvidenceNeeds& other);
     /// True if evidence gathered for `*this` serves `other` too.
@@ -46,11 +50,14 @@ struct LayerEvidence {
     std::span<const float> keyNorms; ///< [kvHeads, T]
     std::span<const float> valueNorms; ///< [kvHeads, T]
     std::span<const float> outputValueNorms; ///< [queryHeads, T]
-    std::span<const float> queries; ///< [queryHeads, T, headDim]
+    std::int64_t lastQueryCount = 0; ///< min(needs.lastQueries, T), or more if more was asked for by others
+    std::span<const float> lastQueries; ///< [queryHeads, lastQueryCount, headDim], the newest last
     std::span<const float> keys; ///< [kvHeads, T, headDim]
     std::span<const float> values; ///< [kvHeads, T, headDim]
     std::span<const float> queryMeans; ///< [queryHeads, headDim]
     std::span<const float> queryCovariances; ///< [queryHeads, headDim, headDim]
+    std::span<const double>
+        inverseFrequencies; ///< [headDim / 2] radians per position; channel i turns with i + headDim / 2
 
     int groupSize() const { return queryHeads / kvHeads; }
     /// Attention of query head `head` in the row `row` of lastRows, [T].
@@ -64,9 +71,26 @@ struct LayerEvidence {
         return columnSums.subspan(static_cast<std::size_t>(head * tokens), static_cast<std::size_t>(tokens));
     }
 
+    /// Post-RoPE query `row` of lastQueries of head `head`, [headDim].
+    std::span<const float> lastQuery(int head, std::int64_t row) const
+    {
+        return lastQueries.subspan(
+            static_cast<std::size_t>((head * lastQueryCount + row) * headDim), static_cast<std::size_t>(headDim));
+    }
+    /// Keys of one KV head, [T, headDim].
+    std::span<const float> keysOf(int kvHead) const { return vectorsOf(keys, kvHead); }
+    std::span<const float> valuesOf(int kvHead) const { return vectorsOf(values, kvHead); }
+
     /// Throws MethodError if heads do not form groups, or an array that `needs` asks for is missing or has another
     /// size.
     void check(const EvidenceNeeds& needs) const;
+
+private:
+    std::span<const float> vectorsOf(std::span<const float> vectors, int kvHead) const
+    {
+        const auto perHead = static_cast<std::size_t>(tokens * headDim);
+        return vectors.subspan(perHead * static_cast<std::size_t>(kvHead), perHead);
+    }
 };
 
 } // namespace kvloupe

@@ -64,7 +64,7 @@ MethodInfo h2oMethod()
         if (recent == "half")
             choice.recentDivisor = 2;
         else
-            choice.protection.recent = integerValue({{"recent", recent}}, "recent");
+            choice.recent = integerValue({{"recent", recent}}, "recent");
 
         Method method;
         method.parameters["recent"] = recent;

@@ -3,8 +3,6 @@
 #pragma once
 
 #include "core/methods/budget.h"
-#include "core/methods/evidence.h"
-#include "core/prompt/prompt_layout.h"
 
 #include <cstdint>
 #include <span>
@@ -13,15 +11,27 @@
 namespace kvloupe {
 
 /// For methods that drop tokens on the way through the layers during the prefill (PyramidInfer): which tokens the next
-/// layer still sees. Decisions are cumulative: layers are asked in order.
+/// layer still sees. A layer caches the tokens that entered it. Decisions are cumulative: layers are asked in order.
 class LayerPruner {
 public:
+    /// Where in the model, and over what prompt.
+    struct Place {
+        int layer = 0;
+        int numLayers = 1;
+        std::int64_t promptTokens = 0;
+    };
+
     virtual ~LayerPruner() = default;
-    virtual EvidenceNeeds needs(const PromptLayout& layout) const = 0;
-    /// `entering` are the positions that entered this layer, `evidence` is over these tokens only. Returns an ascending
-    /// subset of `entering`. A pruner that has no ratio of its own meets `budget` on the average over the layers.
-    virtual std::vector<std::int32_t> survivors(std::span<const std::int32_t> entering, const LayerEvidence& evidence,
-        const Budget& budget, const PromptLayout& layout) const = 0;
+    /// How many of the newest prompt queries vote; they are never pruned.
+    virtual std::int64_t votingRows(std::int64_t promptTokens) const = 0;
+    /// Weight of vote `row` of `rows`, the newest last.
+    virtual double voteWeight(std::int64_t row, std::int64_t rows) const = 0;
+    /// `entering` are the positions that entered this layer, ascending, `votes` [entering] the attention they received:
+    /// sum over the voting rows of weight x mean over all query heads of softmax over `entering`, divided by the rows.
+    /// Returns an ascending subset of `entering`, which is what enters the next layer. Without a ratio of its own a
+    /// pruner meets `budget` on the average over the layers.
+    virtual std::vector<std::int32_t> survivors(std::span<const std::int32_t> entering, std::span<const float> votes,
+        const Place& place, const Budget& budget) const = 0;
 };
 
 } // namespace kvloupe

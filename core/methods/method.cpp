@@ -2,6 +2,8 @@
 
 #include "core/methods/method.h"
 
+#include <utility>
+
 namespace kvloupe {
 
 std::string_view fidelityName(Fidelity fidelity)
@@ -22,9 +24,17 @@ EvidenceNeeds Method::needs(const PromptLayout& layout) const
     EvidenceNeeds needs;
     if (scorer)
         needs.merge(scorer->needs(layout));
-    if (layerPruner)
-        needs.merge(layerPruner->needs(layout));
     return needs;
+}
+
+std::optional<Method> Method::withoutPooling() const
+{
+    std::shared_ptr<const Scorer> unpooled = scorer ? scorer->withoutPooling() : nullptr;
+    if (!unpooled)
+        return std::nullopt;
+    Method method = *this;
+    method.scorer = std::move(unpooled);
+    return method;
 }
 
 Scores Method::score(const LayerEvidence& evidence, const PromptLayout& layout) const

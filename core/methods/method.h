@@ -10,6 +10,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -36,10 +37,12 @@ struct Method {
     std::shared_ptr<const DecodePolicy> decodePolicy; ///< prototype to clone per set; null = all generated tokens stay
     std::shared_ptr<const LayerPruner> layerPruner; ///< null for all but PyramidInfer
 
-    /// What scorer and pruner want to see.
+    /// What the scorer wants to see.
     EvidenceNeeds needs(const PromptLayout& layout) const;
     /// Scores of one layer; without a scorer an empty Scores of the right length.
     Scores score(const LayerEvidence& evidence, const PromptLayout& layout) const;
+    /// The method with its scorer's pooling switched off; nothing if it does not pool.
+    std::optional<Method> withoutPooling() const;
 };
 
 } // namespace kvloupe

@@ -47,6 +47,12 @@ struct MethodInfo {
     /// Fills the parts, granularity and fidelity; throws MethodError for values that do not go together. It may replace
     /// words like "auto" in Method::parameters by what they came to.
     std::function<Method(const ParameterValues& values)> make;
+    /// Of a wrapper, in place of `make`: builds on the scorer of another method, which its parameter `scorer` names
+    /// (`name[@preset]`) and whose parameters are set by dotted keys (`scorer.window`). `inner` has a scorer and is no
+    /// wrapper.
+    std::function<Method(const ParameterValues& values, const Method& inner)> wrap;
+    /// Spec is `name:PATH` instead of `name:key=value,...`; the path is the parameter `path`.
+    bool takesPath = false;
 };
 
 /// Every method that is built in, in the order of docs/methods.md.
@@ -55,9 +61,8 @@ std::span<const MethodInfo> methodRegistry();
 const MethodInfo& findMethod(std::string_view name);
 
 /// SPEC is `name[@preset][:key=value,...]`; the preset first, explicit keys override. Keys of wrapped scorers are
-/// dotted
-/// (`scorer.window`). Throws MethodError naming the part that is wrong, what was found, what was expected and the
-/// nearest names.
+/// dotted (`scorer.window`). Throws MethodError naming the part that is wrong, what was found, what was expected and
+/// the nearest names.
 Method parseMethod(std::string_view spec);
 
 } // namespace kvloupe

@@ -98,6 +98,14 @@ std::int64_t integerValue(const ParameterValues& values, const std::string& name
     return number;
 }
 
+double realValue(const ParameterValues& values, const std::string& name)
+{
+    double number = 0;
+    if (!parseNumber(valueOf(values, name), number))
+        throw unchecked(name, valueOf(values, name));
+    return number;
+}
+
 bool booleanValue(const ParameterValues& values, const std::string& name)
 {
     const std::string& value = valueOf(values, name);

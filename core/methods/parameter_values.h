@@ -18,6 +18,7 @@ namespace kvloupe {
 /// Typed reading of values that were checked against their ParameterInfo; anything else is a programming error and
 /// throws std::logic_error.
 std::int64_t integerValue(const ParameterValues& values, const std::string& name);
+double realValue(const ParameterValues& values, const std::string& name);
 bool booleanValue(const ParameterValues& values, const std::string& name);
 Granularity granularityValue(const ParameterValues& values, const std::string& name);
 GroupReduction reductionValue(const ParameterValues& values, const std::string& name);

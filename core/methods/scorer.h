@@ -7,6 +7,7 @@
 #include "core/prompt/prompt_layout.h"
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -23,7 +24,8 @@ struct Scores {
     int sets = 0;
     std::int64_t tokens = 0;
     std::int64_t firstPosition = 0; ///< position of index 0, see LayerEvidence
-    std::vector<float> values; ///< +infinity = the scorer's own window, kept before anything is ranked
+    std::vector<float>
+        values; ///< +infinity at either end = sinks or window of the scorer, kept before anything is ranked
     std::vector<float> weights; ///< [sets, T], for choosers that re-weigh in a second stage (CriticalKV); else empty
 
     std::span<const float> set(int index) const
@@ -43,6 +45,8 @@ public:
     virtual EvidenceNeeds needs(const PromptLayout& layout) const = 0;
     /// Throws MethodError if the evidence lacks what needs() names.
     virtual Scores score(const LayerEvidence& evidence, const PromptLayout& layout) const = 0;
+    /// The same scorer without its pooling, to tell what the pooling did to a token; null = it does not pool.
+    virtual std::shared_ptr<const Scorer> withoutPooling() const { return nullptr; }
 };
 
 } // namespace kvloupe

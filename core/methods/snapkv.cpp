@@ -27,6 +27,13 @@ EvidenceNeeds SnapKvScorer::needs(const PromptLayout&) const
     return needs;
 }
 
+std::shared_ptr<const Scorer> SnapKvScorer::withoutPooling() const
+{
+    Parameters unpooled = m_parameters;
+    unpooled.kernel = 1;
+    return std::make_shared<SnapKvScorer>(unpooled);
+}
+
 namespace {
 
 /// [queryHeads, keys]: attention of the last `rows` queries to the first `keys` keys.
@@ -111,7 +118,6 @@ MethodInfo snapKvMethod()
                                                                   : SnapKvScorer::GroupStage::BeforePooling;
 
         TopScores::Parameters choice;
-        choice.protection.recent = parameters.window;
         choice.rounding = budgetRule(values);
 
         Method method;

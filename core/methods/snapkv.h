@@ -6,6 +6,8 @@
 #include "core/methods/pooling.h"
 #include "core/methods/scorer.h"
 
+#include <memory>
+
 namespace kvloupe {
 
 /// Keeps what the last prompt queries (the observation window) look at, and the window itself.
@@ -32,6 +34,7 @@ public:
 
     EvidenceNeeds needs(const PromptLayout& layout) const override;
     Scores score(const LayerEvidence& evidence, const PromptLayout& layout) const override;
+    std::shared_ptr<const Scorer> withoutPooling() const override;
 
 private:
     Parameters m_parameters;

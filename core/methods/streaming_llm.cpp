@@ -35,6 +35,30 @@ std::vector<KeepSet> SinksAndRecent::choose(std::span<const Scores> scores, cons
     return result;
 }
 
+namespace {
+
+/// Guards of tokens of which `kept` (indices, ascending) were taken: the first `sinks` as sinks, the rest as recent.
+std::vector<Guard> endGuards(std::int64_t tokens, std::span<const std::int32_t> kept, std::int64_t sinks)
+{
+    std::vector<Guard> guards(static_cast<std::size_t>(tokens), Guard::None);
+    for (const std::int32_t index : kept)
+        guards[static_cast<std::size_t>(index)] = index < sinks ? Guard::Sink : Guard::Recent;
+    return guards;
+}
+
+} // namespace
+
+std::vector<LayerRanking> SinksAndRecent::rank(std::span<const Scores> scores, const ChoiceContext& context) const
+{
+    std::vector<LayerRanking> result;
+    for (const KeepSet& keep : choose(scores, context)) {
+        LayerRanking& layer = result.emplace_back();
+        for (const auto& set : keep.sets)
+            layer.sets.push_back({{}, endGuards(scores[result.size() - 1].tokens, set, m_sinks)});
+    }
+    return result;
+}
+
 SlidingWindow::SlidingWindow(std::int64_t sinks)
     : m_sinks(sinks)
 {
@@ -45,9 +69,10 @@ std::unique_ptr<DecodePolicy> SlidingWindow::clone() const
     return std::make_unique<SlidingWindow>(*this);
 }
 
-void SlidingWindow::begin(const DecodeStart& start)
+std::vector<std::int32_t> SlidingWindow::begin(const DecodeStart& start)
 {
     m_capacity = start.capacity;
+    return {};
 }
 
 DecodeVerdict SlidingWindow::step(const DecodeStep& step)
@@ -57,6 +82,7 @@ DecodeVerdict SlidingWindow::step(const DecodeStep& step)
     if (held <= m_capacity)
         return verdict;
     const auto kept = twoEnds(held, m_capacity, m_sinks);
+    verdict.guards = endGuards(held, kept, m_sinks);
     auto next = kept.begin();
     for (std::int64_t slot = 0; slot < held; ++slot) {
         if (next != kept.end() && *next == slot)

@@ -17,6 +17,7 @@ public:
 
     ChooserScope scope() const override { return ChooserScope::Head; }
     std::vector<KeepSet> choose(std::span<const Scores> scores, const ChoiceContext& context) const override;
+    std::vector<LayerRanking> rank(std::span<const Scores> scores, const ChoiceContext& context) const override;
 
 private:
     std::int64_t m_sinks;
@@ -32,7 +33,7 @@ public:
     std::unique_ptr<DecodePolicy> clone() const override;
     Granularity granularity() const override { return Granularity::Layer; }
     DecodeNeeds needs() const override { return {}; }
-    void begin(const DecodeStart& start) override;
+    std::vector<std::int32_t> begin(const DecodeStart& start) override;
     DecodeVerdict step(const DecodeStep& step) override;
 
 private:

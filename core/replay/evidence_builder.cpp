@@ -20,11 +20,12 @@ void OwnedEvidence::bind()
     view.keyNorms = keyNorms;
     view.valueNorms = valueNorms;
     view.outputValueNorms = outputValueNorms;
-    view.queries = queries;
+    view.lastQueries = lastQueries;
     view.keys = keys;
     view.values = values;
     view.queryMeans = queryMeans;
     view.queryCovariances = queryCovariances;
+    view.inverseFrequencies = inverseFrequencies;
 }
 
 namespace {
@@ -44,6 +45,7 @@ public:
 
     std::int64_t firstPosition() const { return m_first; }
     std::int64_t tokens() const { return m_prompt - m_first; }
+    std::int64_t prompt() const { return m_prompt; }
 
     /// The columns of the prompt that the layer's cache holds, of an array with one row per head: [heads, tokens].
     std::vector<float> tokenArray(TokenArray array, int heads, std::string_view option) const
@@ -78,6 +80,17 @@ public:
                             "rows and no queries and keys; record with --record qk",
                     m_recording.path().string(), m_sample, m_layer, rows, m_info.hasTail ? m_info.tailRows : 0));
         return tailRows(rows);
+    }
+
+    /// Frequencies that the layer's queries and keys were turned with, [headDim / 2].
+    std::vector<double> inverseFrequencies() const
+    {
+        const auto& variants = model().inverseFrequencies;
+        if (m_info.ropeVariant < 0 || static_cast<std::size_t>(m_info.ropeVariant) >= variants.size())
+            throw RecordingError(
+                fmt::format("{}: layer {}: rope_variant is {}, found {} variants in /model/rope/inv_freq",
+                    m_recording.path().string(), m_layer, m_info.ropeVariant, variants.size()));
+        return variants[static_cast<std::size_t>(m_info.ropeVariant)];
     }
 
     RecordingError missing(std::string_view what, std::string_view option) const
@@ -191,8 +204,11 @@ OwnedEvidence EvidenceBuilder::build(int sample, int layer, const EvidenceNeeds&
     if (needs.outputValueNorms)
         evidence.outputValueNorms
             = reader.tokenArray(TokenArray::OutputValueNorm1, model.numHeads, "--with output-norms");
-    if (needs.queries)
-        evidence.queries = reader.vectors(VectorArray::Queries, model.numHeads);
+    if (needs.lastQueries > 0) {
+        evidence.view.lastQueryCount = std::min(needs.lastQueries, reader.tokens());
+        evidence.lastQueries = reader.vectors(
+            VectorArray::Queries, model.numHeads, reader.prompt() - evidence.view.lastQueryCount, reader.prompt());
+    }
     if (needs.keys)
         evidence.keys = reader.vectors(VectorArray::Keys, model.numKvHeads);
     if (needs.values)
@@ -203,6 +219,8 @@ OwnedEvidence EvidenceBuilder::build(int sample, int layer, const EvidenceNeeds&
         if (evidence.queryMeans.empty() || evidence.queryCovariances.empty())
             throw reader.missing("query_mean and query_cov", "--record stats or more");
     }
+    if (needs.rope)
+        evidence.inverseFrequencies = reader.inverseFrequencies();
     evidence.bind();
     evidence.view.check(needs);
     return evidence;

@@ -13,8 +13,9 @@ namespace kvloupe {
 /// Evidence of one layer with the memory behind it.
 struct OwnedEvidence {
     LayerEvidence view;
-    std::vector<float> lastRows, columnSums, keyNorms, valueNorms, outputValueNorms, queries, keys, values, queryMeans,
-        queryCovariances;
+    std::vector<float> lastRows, columnSums, keyNorms, valueNorms, outputValueNorms, lastQueries, keys, values,
+        queryMeans, queryCovariances;
+    std::vector<double> inverseFrequencies;
 
     OwnedEvidence() = default;
     OwnedEvidence(OwnedEvidence&&) = default; ///< a moved vector keeps its memory, so the views stay right

@@ -58,8 +58,12 @@ public:
     }
     std::unique_ptr<DecodePolicy> clone() const override { return std::make_unique<LastQueryPolicy>(*this); }
     Granularity granularity() const override { return Granularity::Layer; }
-    DecodeNeeds needs() const override { return {true, false, false}; }
-    void begin(const DecodeStart& start) override { m_capacity = start.capacity; }
+    DecodeNeeds needs() const override { return {true, false, false, 0}; }
+    std::vector<std::int32_t> begin(const DecodeStart& start) override
+    {
+        m_capacity = start.capacity;
+        return {};
+    }
     DecodeVerdict step(const DecodeStep& step) override
     {
         if (m_seen)
@@ -91,11 +95,12 @@ public:
     }
     std::unique_ptr<DecodePolicy> clone() const override { return std::make_unique<RunningSumPolicy>(*this); }
     Granularity granularity() const override { return Granularity::KvHead; }
-    DecodeNeeds needs() const override { return {true, false, false}; }
-    void begin(const DecodeStart& start) override
+    DecodeNeeds needs() const override { return {true, false, false, 0}; }
+    std::vector<std::int32_t> begin(const DecodeStart& start) override
     {
         for (const std::int32_t position : start.alive)
             m_sums[position] = static_cast<double>(start.scores[static_cast<std::size_t>(position)]);
+        return {};
     }
     DecodeVerdict step(const DecodeStep& step) override
     {
@@ -125,8 +130,8 @@ public:
     }
     std::unique_ptr<DecodePolicy> clone() const override { return std::make_unique<HidingPolicy>(*this); }
     Granularity granularity() const override { return Granularity::KvHead; }
-    DecodeNeeds needs() const override { return {true, false, false}; }
-    void begin(const DecodeStart&) override { }
+    DecodeNeeds needs() const override { return {true, false, false, 0}; }
+    std::vector<std::int32_t> begin(const DecodeStart&) override { return {}; }
     std::vector<std::int32_t> hideBefore(const DecodeStep& step) override
     {
         EXPECT_TRUE(step.attention.empty());
@@ -135,7 +140,9 @@ public:
     DecodeVerdict step(const DecodeStep& step) override
     {
         m_seen->emplace_back(step.attention.begin(), step.attention.end());
-        return {{}, {0}};
+        DecodeVerdict verdict;
+        verdict.hidden = {0};
+        return verdict;
     }
 
 private:

@@ -50,8 +50,8 @@ class WatchingPolicy final : public DecodePolicy {
 public:
     std::unique_ptr<DecodePolicy> clone() const override { return std::make_unique<WatchingPolicy>(*this); }
     Granularity granularity() const override { return Granularity::KvHead; }
-    DecodeNeeds needs() const override { return {true, false, false}; }
-    void begin(const DecodeStart&) override { }
+    DecodeNeeds needs() const override { return {true, false, false, 0}; }
+    std::vector<std::int32_t> begin(const DecodeStart&) override { return {}; }
     DecodeVerdict step(const DecodeStep& step) override
     {
         EXPECT_NEAR(std::accumulate(step.attention.begin(), step.attention.end(), 0.0), 1.0, 1e-5);
