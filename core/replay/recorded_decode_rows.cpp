@@ -15,7 +15,8 @@ constexpr std::int64_t blockSteps = 32;
 
 } // namespace
 
-RecordedDecodeRows::RecordedDecodeRows(const Recording& recording, int sample, int layer, std::int64_t steps)
+RecordedDecodeRows::RecordedDecodeRows(
+    const Recording& recording, int sample, int layer, std::int64_t steps, const DecodeNeeds& needs)
     : m_queryHeads(recording.model().numHeads)
     , m_headDim(recording.model().headDim)
     , m_promptTokens(recording.sample(sample).promptTokens)
@@ -33,12 +34,21 @@ RecordedDecodeRows::RecordedDecodeRows(const Recording& recording, int sample, i
     for (int head = 0; head < recording.model().numKvHeads; ++head) {
         recording.readVectors(sample, layer, VectorArray::Keys, head, 0, tokens, keys);
         m_keys.emplace_back(keys, m_headDim);
+        if (needs.keys)
+            m_plainKeys.push_back(keys);
     }
     const auto perHead = static_cast<std::size_t>(steps * m_headDim);
     m_queries.resize(perHead * static_cast<std::size_t>(m_queryHeads));
     for (int head = 0; head < m_queryHeads && steps > 0; ++head)
         recording.readVectors(sample, layer, VectorArray::Queries, head, m_promptTokens, tokens,
             std::span(m_queries).subspan(perHead * static_cast<std::size_t>(head), perHead));
+    m_promptQueryCount = std::min(needs.promptQueries, m_promptTokens);
+    const auto promptPerHead = static_cast<std::size_t>(m_promptQueryCount * m_headDim);
+    m_promptQueries.resize(promptPerHead * static_cast<std::size_t>(m_queryHeads));
+    for (int head = 0; head < m_queryHeads && m_promptQueryCount > 0; ++head)
+        recording.readVectors(sample, layer, VectorArray::Queries, head, m_promptTokens - m_promptQueryCount,
+            m_promptTokens,
+            std::span(m_promptQueries).subspan(promptPerHead * static_cast<std::size_t>(head), promptPerHead));
     for (int head = 0; head < m_queryHeads; ++head)
         m_block.emplace_back(static_cast<std::size_t>(std::min(blockSteps, steps) * m_stride));
 }
@@ -64,6 +74,29 @@ std::span<const float> RecordedDecodeRows::row(int head, std::int64_t step)
         computeBlock(step / blockSteps * blockSteps);
     const AlignedFloats& block = m_block[static_cast<std::size_t>(head)];
     return {block.data() + (step - m_blockBegin) * m_stride, static_cast<std::size_t>(m_promptTokens + step + 1)};
+}
+
+std::span<const float> RecordedDecodeRows::query(int head, std::int64_t step)
+{
+    return std::span(m_queries).subspan(
+        static_cast<std::size_t>((head * m_steps + step) * m_headDim), static_cast<std::size_t>(m_headDim));
+}
+
+std::span<const float> RecordedDecodeRows::promptQueries(int head, std::int64_t count)
+{
+    if (count > m_promptQueryCount)
+        throw MethodError(fmt::format(
+            "queries of the last {} prompt tokens are needed, found those of {}", count, m_promptQueryCount));
+    return std::span(m_promptQueries)
+        .subspan(static_cast<std::size_t>(((head + 1) * m_promptQueryCount - count) * m_headDim),
+            static_cast<std::size_t>(count * m_headDim));
+}
+
+std::span<const float> RecordedDecodeRows::keys(int kvHead)
+{
+    if (m_plainKeys.empty())
+        return DecodeRowSource::keys(kvHead);
+    return m_plainKeys[static_cast<std::size_t>(kvHead)];
 }
 
 } // namespace kvloupe

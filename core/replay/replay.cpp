@@ -52,10 +52,11 @@ ScoredSample::ScoredSample(Method method, PromptLayout layout, std::vector<int> 
             "replay: found {} layers and scores of {}, expected as many", m_layers.size(), m_scores.size()));
 }
 
-std::vector<KeepSet> ScoredSample::cut(std::size_t first, std::size_t count, const Budget& budget) const
+std::vector<KeepSet> ScoredSample::cut(
+    std::size_t first, std::size_t count, const Budget& budget, std::vector<std::string>& notes) const
 {
     const ChoiceContext context{
-        std::span(m_layers).subspan(first, count), m_numLayers, m_kvHeads, budget, m_layout, m_sample};
+        std::span(m_layers).subspan(first, count), m_numLayers, m_kvHeads, budget, m_layout, m_sample, &notes};
     const auto scores = std::span(m_scores).subspan(first, count);
     std::vector<KeepSet> kept = m_method.chooser->choose(scores, context);
     for (std::size_t layer = 0; layer < count; ++layer)
@@ -71,13 +72,18 @@ ReplayResult ScoredSample::choose(const Budget& budget) const
     ReplayResult result;
     result.requestedTokens = budget.tokensKept(m_layout.promptTokens(), BudgetRounding::ExactFloor);
     std::vector<KeepSet> kept(m_layers.size());
+    std::vector<std::vector<std::string>> notes(m_layers.size());
     if (m_method.chooser->scope() == ChooserScope::Model)
-        kept = cut(0, m_layers.size(), budget);
+        kept = cut(0, m_layers.size(), budget, result.notes);
     else
         tbb::parallel_for(std::size_t{0}, m_layers.size(),
-            [&](std::size_t layer) { kept[layer] = std::move(cut(layer, 1, budget).front()); });
-    for (std::size_t layer = 0; layer < m_layers.size(); ++layer)
+            [&](std::size_t layer) { kept[layer] = std::move(cut(layer, 1, budget, notes[layer]).front()); });
+    for (std::size_t layer = 0; layer < m_layers.size(); ++layer) {
         result.kept.emplace(m_layers[layer], std::move(kept[layer]));
+        for (std::string& note : notes[layer])
+            if (std::ranges::find(result.notes, note) == result.notes.end())
+                result.notes.push_back(std::move(note));
+    }
     return result;
 }
 
@@ -87,9 +93,24 @@ KeepSet ScoredSample::chooseLayer(const Budget& budget, int layer) const
     if (found == m_layers.end())
         throw MethodError(fmt::format("replay: layer {} was not scored", layer));
     const auto index = static_cast<std::size_t>(found - m_layers.begin());
+    std::vector<std::string> notes;
     if (m_method.chooser->scope() == ChooserScope::Model)
-        return std::move(cut(0, m_layers.size(), budget)[index]);
-    return std::move(cut(index, 1, budget).front());
+        return std::move(cut(0, m_layers.size(), budget, notes)[index]);
+    return std::move(cut(index, 1, budget, notes).front());
+}
+
+std::vector<LayerRanking> ScoredSample::rank(const Budget& budget) const
+{
+    const bool wholeModel = m_method.chooser->scope() == ChooserScope::Model;
+    const std::size_t step = wholeModel ? m_layers.size() : 1;
+    std::vector<LayerRanking> result;
+    for (std::size_t first = 0; first < m_layers.size(); first += step) {
+        const ChoiceContext context{
+            std::span(m_layers).subspan(first, step), m_numLayers, m_kvHeads, budget, m_layout, m_sample, nullptr};
+        for (LayerRanking& layer : m_method.chooser->rank(std::span(m_scores).subspan(first, step), context))
+            result.push_back(std::move(layer));
+    }
+    return result;
 }
 
 namespace {
@@ -178,8 +199,34 @@ void Replay::addRetainedMass(int sample, ReplayResult& result, std::int64_t rows
     addRetainedMass(sample, std::span(&result, 1), rows);
 }
 
-CacheTimeline Replay::timeline(
-    int sample, const ScoredSample& scored, const Budget& budget, std::optional<std::int64_t> steps) const
+Explanation Replay::explain(int sample, const ScoredSample& scored, const Budget& budget) const
+{
+    const std::optional<Method> unpooled = scored.method().withoutPooling();
+    if (!unpooled)
+        return kvloupe::explain(scored, budget);
+    const std::vector<ScoredSample> again = score(sample, scored.layout(), std::span(&*unpooled, 1));
+    return kvloupe::explain(scored, budget, &again.front());
+}
+
+namespace {
+
+/// What the prefill said of the tokens that no decode policy has looked at since.
+void addPrefill(HeadTimeline& timeline, const SetExplanation& prefill)
+{
+    for (std::size_t position = 0; position < prefill.kept.size(); ++position) {
+        const bool lookedAtSince = timeline.ranks[position] > 0 || timeline.guards[position] != Guard::None;
+        if (lookedAtSince)
+            continue;
+        timeline.scores[position] = prefill.scores[position];
+        timeline.ranks[position] = prefill.ranks[position];
+        timeline.guards[position] = prefill.guards[position];
+    }
+}
+
+} // namespace
+
+CacheTimeline Replay::timeline(int sample, const ScoredSample& scored, const Budget& budget,
+    std::optional<std::int64_t> steps, const Budget* decodeBudget) const
 {
     const SampleInfo& info = m_recording->sample(sample);
     const std::int64_t generated = info.totalTokens - info.promptTokens;
@@ -193,24 +240,35 @@ CacheTimeline Replay::timeline(
     timeline.fidelity = method.fidelity;
     timeline.promptTokens = info.promptTokens;
     timeline.steps = steps.value_or(generated);
-    const bool readsRows = method.decodePolicy && method.decodePolicy->needs().attention;
+    const DecodeNeeds needs = method.decodePolicy ? method.decodePolicy->needs() : DecodeNeeds{};
+    const bool readsRows = needs.attention || needs.queries || needs.keys || needs.promptQueries > 0;
     if (readsRows)
         timeline.fidelity = std::max(timeline.fidelity, Fidelity::Renormalised);
 
     const ReplayResult prefill = scored.choose(budget);
+    const Explanation explanation = kvloupe::explain(scored, budget);
     for (std::size_t index = 0; index < scored.layers().size(); ++index) {
         const int layer = scored.layers()[index];
         const KeepSet& kept = prefill.kept.at(layer);
         std::optional<RecordedDecodeRows> rows;
         if (readsRows)
-            rows.emplace(*m_recording, sample, layer, timeline.steps);
+            rows.emplace(*m_recording, sample, layer, timeline.steps, needs);
         // The cache of a step keeps what the prompt's budget allowed, whatever rounding the method used for it.
         std::size_t capacity = 0;
         for (const auto& set : kept.sets)
             capacity = std::max(capacity, set.size());
-        timeline.layers.emplace(layer,
-            decodeTimeline(method, kept, scored.scores()[index], layer, scored.numLayers(), timeline.promptTokens,
-                timeline.steps, static_cast<std::int64_t>(capacity), rows ? &*rows : nullptr));
+        DecodeRun run{method, kept, scored.scores()[index]};
+        run.layer = layer;
+        run.numLayers = scored.numLayers();
+        run.promptTokens = timeline.promptTokens;
+        run.steps = timeline.steps;
+        run.capacity = static_cast<std::int64_t>(capacity);
+        run.softmaxScale = info.softmaxScale;
+        run.decodeBudget = decodeBudget != nullptr ? decodeBudget : &budget;
+        std::vector<HeadTimeline> sets = decodeTimeline(run, rows ? &*rows : nullptr);
+        for (std::size_t set = 0; set < sets.size(); ++set)
+            addPrefill(sets[set], explanation.layers.at(layer)[set]);
+        timeline.layers.emplace(layer, std::move(sets));
     }
     return timeline;
 }

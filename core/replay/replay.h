@@ -5,11 +5,13 @@
 #include "core/methods/method.h"
 #include "core/replay/cache_timeline.h"
 #include "core/replay/evidence_builder.h"
+#include "core/replay/explanation.h"
 
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace kvloupe {
@@ -21,6 +23,7 @@ struct ReplayResult {
     /// [layer][query head], in [0, 1]. Empty until addRetainedMass.
     std::map<int, std::vector<float>> retainedMass;
     std::int64_t requestedTokens = 0; ///< the budget as the user wrote it, rounded down; the method may round otherwise
+    std::vector<std::string> notes; ///< remarks of the method on its result, each once
 
     std::int64_t realisedTokens(int layer, int set) const;
 };
@@ -50,9 +53,12 @@ public:
     /// Positions kept in one layer: what a window asks for first while a slider moves. Costs the whole model for
     /// choosers of Model scope. Throws MethodError if `layer` was not scored.
     KeepSet chooseLayer(const Budget& budget, int layer) const;
+    /// What choose() ranked the tokens by, in the order of layers(); indices are position - firstPosition.
+    std::vector<LayerRanking> rank(const Budget& budget) const;
 
 private:
-    std::vector<KeepSet> cut(std::size_t first, std::size_t count, const Budget& budget) const;
+    std::vector<KeepSet> cut(
+        std::size_t first, std::size_t count, const Budget& budget, std::vector<std::string>& notes) const;
 
     Method m_method;
     PromptLayout m_layout;
@@ -82,11 +88,15 @@ public:
     void addRetainedMass(int sample, std::span<ReplayResult> results, std::int64_t rows = 1) const;
     void addRetainedMass(int sample, ReplayResult& result, std::int64_t rows = 1) const;
 
+    /// Explains what scored.choose(budget) keeps; scores once more without pooling where the method pools.
+    Explanation explain(int sample, const ScoredSample& scored, const Budget& budget) const;
+
     /// Runs the method's decode policy over the first `steps` generated tokens (all without). Methods without a policy
-    /// keep every generated token. Throws RecordingError if the policy needs rows that were not recorded, MethodError
-    /// if `steps` is more than was generated.
+    /// keep every generated token. `decodeBudget` is the share of generated tokens to keep for methods that have one
+    /// (ShotKV), without it that of the prompt. Throws RecordingError if the policy needs rows that were not recorded,
+    /// MethodError if `steps` is more than was generated.
     CacheTimeline timeline(int sample, const ScoredSample& scored, const Budget& budget,
-        std::optional<std::int64_t> steps = std::nullopt) const;
+        std::optional<std::int64_t> steps = std::nullopt, const Budget* decodeBudget = nullptr) const;
 
 private:
     const Recording* m_recording;

@@ -157,8 +157,12 @@ std::vector<Positions> course(const Method& method, const Positions& kept, const
     timeline.granularity = Granularity::KvHead;
     timeline.promptTokens = promptTokens;
     timeline.steps = steps;
-    timeline.layers[0]
-        = decodeTimeline(method, {Granularity::KvHead, {kept}}, scores, 0, 1, promptTokens, steps, capacity, rows);
+    const KeepSet keep{Granularity::KvHead, {kept}};
+    DecodeRun run{method, keep, scores};
+    run.promptTokens = promptTokens;
+    run.steps = steps;
+    run.capacity = capacity;
+    timeline.layers[0] = decodeTimeline(run, rows);
     std::vector<Positions> result;
     for (std::int64_t step = 0; step <= steps; ++step)
         result.push_back(timeline.aliveAfter(step).at(0).sets.at(0));
