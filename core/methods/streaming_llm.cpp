@@ -11,7 +11,7 @@ namespace kvloupe {
 namespace {
 
 /// `count` of `tokens` tokens, all of them protected: the rule for a budget that is smaller than the protection
-/// decides.
+/// decides. The newest token, which has just been generated, always stays.
 std::vector<std::int32_t> twoEnds(std::int64_t tokens, std::int64_t count, std::int64_t sinks)
 {
     return selectEnds(tokens, count, {sinks, tokens});
@@ -30,7 +30,9 @@ std::vector<KeepSet> SinksAndRecent::choose(std::span<const Scores> scores, cons
     std::vector<KeepSet> result;
     for (const Scores& layer : scores) {
         const std::int64_t count = context.budget.tokensKept(layer.tokens, m_rounding);
-        result.push_back(layerKeepSet(twoEnds(layer.tokens, count, m_sinks), context.kvHeads));
+        // A budget of just the sinks is no shortage: nothing is left for recent tokens.
+        const std::int64_t recent = count == m_sinks ? 0 : layer.tokens;
+        result.push_back(layerKeepSet(selectEnds(layer.tokens, count, {m_sinks, recent}), context.kvHeads));
     }
     return result;
 }
@@ -83,13 +85,7 @@ DecodeVerdict SlidingWindow::step(const DecodeStep& step)
         return verdict;
     const auto kept = twoEnds(held, m_capacity, m_sinks);
     verdict.guards = endGuards(held, kept, m_sinks);
-    auto next = kept.begin();
-    for (std::int64_t slot = 0; slot < held; ++slot) {
-        if (next != kept.end() && *next == slot)
-            ++next;
-        else
-            verdict.evicted.push_back(step.alive[static_cast<std::size_t>(slot)]);
-    }
+    verdict.evicted = evictedPositions(step.alive, kept);
     return verdict;
 }
 

@@ -5,7 +5,8 @@
 Needs torch, transformers, h5py and kvpress 0.5.5 (pip install kvpress==0.5.5). Run: make_kvpress_reference.py OUT.h5
 
 One group per prompt, with attributes layers, heads, kv_heads, head_dim, tokens, question (tokens after Finch's delimiter).
-  press, ratio, mode   [cases] text: the press as it is written in Python, the share removed, the attention it ran with
+  cases                text, a line per case: the press as it is written in Python, the share removed and the attention it
+                       ran with (sdpa or eager), with tabs between
   kept                 [cases, layers, kv_heads, tokens] 1 = kept. Of equal scores the earlier one is kept
   arbitrary            [cases, layers, kv_heads] 1 = the order of equal scores decides, which torch.topk does not define:
                        sets differ with ties broken one way, the other way, and by torch
@@ -243,8 +244,7 @@ def add_prompt(out, name, model, tokens, presses, with_maps):
         for ratio in RATIOS:
             add_case(cases, model, ids, text, ratio, "eager", values)
 
-    for column, dataset in enumerate(["press", "ratio", "mode"]):
-        group.create_dataset(dataset, data=[case[column].encode() for case in cases])
+    store("cases", np.frombuffer("\n".join("\t".join(case[:3]) for case in cases).encode(), dtype=np.uint8))
     store("kept", np.stack([case[3] for case in cases]))
     arbitrary = np.stack([case[4] for case in cases]).astype(np.uint8)
     store("arbitrary", arbitrary)
@@ -257,7 +257,7 @@ def main():
     torch.manual_seed(20240117)
     plain, peaked, single = make_model(3, 8), make_model(2, 16, sharpness=1.7), make_model(1, 16)
     small = COMMON + windowed(WINDOWED, 8) + LAZY
-    with h5py.File(sys.argv[1], "w", libver="latest") as out:
+    with h5py.File(sys.argv[1], "w") as out:
         out.attrs["kvpress"] = "0.5.5"
         cases = add_prompt(out, "plain_41", plain, 41, small, True)
         cases += add_prompt(out, "plain_97", plain, 97, small, False)

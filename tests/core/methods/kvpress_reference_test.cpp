@@ -4,13 +4,19 @@
 
 #include "core/methods/method_registry.h"
 #include "core/replay/replay.h"
-#include "tests/core/methods/evidence_table.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <hdf5.h>
 
+#include <cmath>
+#include <map>
+#include <memory>
+#include <numeric>
+#include <sstream>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace kvloupe {
@@ -19,92 +25,288 @@ namespace {
 /// The few things this test reads, without core's reader.
 class ReferenceFile {
 public:
-    explicit ReferenceFile(const std::string& path)
-        : m_file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT))
+    ReferenceFile()
+        : m_file(H5Fopen(KVLOUPE_TEST_DATA "/kvpress_reference.h5", H5F_ACC_RDONLY, H5P_DEFAULT))
     {
     }
     ReferenceFile(const ReferenceFile&) = delete;
     ReferenceFile& operator=(const ReferenceFile&) = delete;
     ~ReferenceFile() { H5Fclose(m_file); }
 
-    std::int64_t integer(const std::string& object, const std::string& name) const
+    std::vector<std::string> groups() const
+    {
+        std::vector<std::string> names;
+        const auto append = [](hid_t, const char* name, const H5L_info_t*, void* list) -> herr_t {
+            static_cast<std::vector<std::string>*>(list)->emplace_back(name);
+            return 0;
+        };
+        H5Literate(m_file, H5_INDEX_NAME, H5_ITER_INC, nullptr, append, &names);
+        return names;
+    }
+
+    std::int64_t integer(const std::string& group, const std::string& name) const
     {
         std::int64_t value = -1;
-        const hid_t attribute = H5Aopen_by_name(m_file, object.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT);
+        const hid_t attribute = H5Aopen_by_name(m_file, group.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT);
         H5Aread(attribute, H5T_NATIVE_INT64, &value);
         H5Aclose(attribute);
         return value;
     }
 
-    std::string text(const std::string& object, const std::string& name) const
-    {
-        const hid_t attribute = H5Aopen_by_name(m_file, object.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT);
-        const hid_t type = H5Aget_type(attribute);
-        char* value = nullptr;
-        H5Aread(attribute, type, static_cast<void*>(&value));
-        const std::string result = value == nullptr ? "" : value;
-        H5free_memory(value);
-        H5Tclose(type);
-        H5Aclose(attribute);
-        return result;
-    }
-
+    /// Empty if there is none.
     template <typename Number> std::vector<Number> array(const std::string& name, hid_t type) const
     {
+        std::vector<Number> values;
+        if (H5Lexists(m_file, name.c_str(), H5P_DEFAULT) <= 0)
+            return values;
         const hid_t data = H5Dopen2(m_file, name.c_str(), H5P_DEFAULT);
         const hid_t space = H5Dget_space(data);
-        std::vector<Number> values(static_cast<std::size_t>(H5Sget_simple_extent_npoints(space)));
+        values.resize(static_cast<std::size_t>(H5Sget_simple_extent_npoints(space)));
         H5Dread(data, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data());
         H5Sclose(space);
         H5Dclose(data);
         return values;
     }
+    std::vector<float> floats(const std::string& name) const { return array<float>(name, H5T_NATIVE_FLOAT); }
 
 private:
     hid_t m_file;
 };
 
-TEST(KvpressReference, KeepsTheSameIndicesAsKvpress)
-{
-    const ReferenceFile file(std::string(KVLOUPE_TEST_DATA) + "/kvpress_reference.h5");
-    const auto layers = static_cast<int>(file.integer("/", "layers"));
-    const auto heads = static_cast<int>(file.integer("/", "heads"));
-    const auto kvHeads = static_cast<int>(file.integer("/", "kv_heads"));
-    const std::int64_t cases = file.integer("/", "cases");
-    ASSERT_EQ(cases, 48);
-    int equalSets = 0;
-    for (std::int64_t number = 0; number < cases; ++number) {
-        const std::string group = fmt::format("case{}", number);
-        const std::int64_t tokens = file.integer(group, "tokens");
-        const std::int64_t window = file.integer(group, "window");
-        const std::string spec = file.text(group, "spec");
-        const std::string ratio = file.text(group, "compression_ratio");
-        const auto rows = file.array<float>(fmt::format("rows_{}_{}", tokens, window), H5T_NATIVE_FLOAT);
-        const auto kept = file.array<std::int32_t>(group + "/kept", H5T_NATIVE_INT32);
-        const std::size_t perSet = kept.size() / static_cast<std::size_t>(layers * kvHeads);
+struct Case {
+    std::string press;
+    std::string ratio; ///< empty = the press has none
+    std::string mode; ///< "sdpa" or "eager"
+};
 
-        for (int layer = 0; layer < layers; ++layer) {
-            EvidenceTable table(heads, kvHeads, tokens, layer, layers);
-            const auto perLayer = static_cast<std::size_t>(heads * window * tokens);
-            table.lastRows.assign(
-                rows.begin() + static_cast<std::ptrdiff_t>(perLayer * static_cast<std::size_t>(layer)),
-                rows.begin() + static_cast<std::ptrdiff_t>(perLayer * static_cast<std::size_t>(layer + 1)));
-            table.view.lastRowCount = window;
-            table.bind();
-            const ScoredSample scored(parseMethod(spec), PromptLayout(tokens), std::span(&table.view, 1));
-            const KeepSet ours = scored.choose(Budget::compressionRatio(ratio)).kept.at(layer);
-            ASSERT_EQ(ours.sets.size(), static_cast<std::size_t>(kvHeads));
-            for (int head = 0; head < kvHeads; ++head) {
-                const auto begin = kept.begin()
-                    + static_cast<std::ptrdiff_t>(perSet * static_cast<std::size_t>(layer * kvHeads + head));
-                const std::vector<std::int32_t> theirs(begin, begin + static_cast<std::ptrdiff_t>(perSet));
-                EXPECT_EQ(ours.sets[static_cast<std::size_t>(head)], theirs)
-                    << spec << " at " << ratio << ", " << tokens << " tokens, layer " << layer << ", head " << head;
-                equalSets += ours.sets[static_cast<std::size_t>(head)] == theirs ? 1 : 0;
+/// A prompt of the file: its evidence, all layers one after another, and what each press kept.
+struct Prompt {
+    std::string name;
+    int layers = 0;
+    int heads = 0;
+    int kvHeads = 0;
+    int headDim = 0;
+    std::int64_t tokens = 0;
+    std::int64_t question = 0;
+    std::vector<Case> cases;
+    std::vector<std::uint8_t> kept;
+    std::vector<std::uint8_t> arbitrary;
+    std::map<std::int64_t, std::vector<float>> rows; ///< by their number
+    std::vector<float> maps;
+    std::vector<float> columnSums;
+    std::vector<float> keys;
+    std::vector<float> values;
+    std::vector<float> keyNorms;
+    std::vector<float> valueNorms;
+    std::vector<float> outputValueNorms;
+    std::vector<float> queryMeans;
+    std::vector<float> queryCovariances;
+    std::vector<double> inverseFrequencies;
+
+    bool isArbitrary(std::size_t number, int layer, int head) const
+    {
+        return arbitrary[(number * static_cast<std::size_t>(layers) + static_cast<std::size_t>(layer))
+                       * static_cast<std::size_t>(kvHeads)
+                   + static_cast<std::size_t>(head)]
+            != 0;
+    }
+    std::vector<std::int32_t> keptPositions(std::size_t number, int layer, int head) const
+    {
+        const std::size_t set = (number * static_cast<std::size_t>(layers) + static_cast<std::size_t>(layer))
+                * static_cast<std::size_t>(kvHeads)
+            + static_cast<std::size_t>(head);
+        std::vector<std::int32_t> positions;
+        for (std::int64_t token = 0; token < tokens; ++token)
+            if (kept[set * static_cast<std::size_t>(tokens) + static_cast<std::size_t>(token)] != 0)
+                positions.push_back(static_cast<std::int32_t>(token));
+        return positions;
+    }
+};
+
+std::vector<float> normsOf(const std::vector<float>& vectors, int headDim)
+{
+    std::vector<float> norms;
+    for (auto at = vectors.begin(); at != vectors.end(); at += headDim) {
+        double sum = 0.0;
+        for (int channel = 0; channel < headDim; ++channel)
+            sum += static_cast<double>(at[channel]) * static_cast<double>(at[channel]);
+        norms.push_back(static_cast<float>(std::sqrt(sum)));
+    }
+    return norms;
+}
+
+std::vector<Prompt> readPrompts()
+{
+    const ReferenceFile file;
+    std::vector<Prompt> prompts;
+    for (const std::string& name : file.groups()) {
+        const std::string at = name + "/";
+        Prompt prompt;
+        prompt.name = name;
+        prompt.layers = static_cast<int>(file.integer(name, "layers"));
+        prompt.heads = static_cast<int>(file.integer(name, "heads"));
+        prompt.kvHeads = static_cast<int>(file.integer(name, "kv_heads"));
+        prompt.headDim = static_cast<int>(file.integer(name, "head_dim"));
+        prompt.tokens = file.integer(name, "tokens");
+        prompt.question = file.integer(name, "question");
+        const auto text = file.array<char>(at + "cases", H5T_NATIVE_CHAR);
+        std::istringstream lines(std::string(text.begin(), text.end()));
+        for (std::string line; std::getline(lines, line);) {
+            const auto first = line.find('\t');
+            const auto second = line.find('\t', first + 1);
+            prompt.cases.push_back(
+                {line.substr(0, first), line.substr(first + 1, second - first - 1), line.substr(second + 1)});
+        }
+        prompt.kept = file.array<std::uint8_t>(at + "kept", H5T_NATIVE_UINT8);
+        prompt.arbitrary = file.array<std::uint8_t>(at + "arbitrary", H5T_NATIVE_UINT8);
+        for (const std::int64_t rows : {1, 8, 64})
+            prompt.rows[rows] = file.floats(fmt::format("{}rows_{}", at, rows));
+        prompt.maps = file.floats(at + "maps");
+        prompt.columnSums = file.floats(at + "column_sums");
+        prompt.keys = file.floats(at + "keys");
+        prompt.values = file.floats(at + "values");
+        prompt.keyNorms = normsOf(prompt.keys, prompt.headDim);
+        prompt.valueNorms = normsOf(prompt.values, prompt.headDim);
+        prompt.outputValueNorms = file.floats(at + "output_value_norms");
+        prompt.queryMeans = file.floats(at + "query_means");
+        prompt.queryCovariances = file.floats(at + "query_covariances");
+        prompt.inverseFrequencies = file.array<double>(at + "inverse_frequencies", H5T_NATIVE_DOUBLE);
+        prompts.push_back(std::move(prompt));
+    }
+    return prompts;
+}
+
+const std::vector<Prompt>& allPrompts()
+{
+    static const std::vector<Prompt> prompts = readPrompts();
+    return prompts;
+}
+
+/// What one method sees of all layers, with the rows that had to be cut out of maps.
+struct PromptEvidence {
+    std::vector<std::vector<float>> cutRows;
+    std::vector<LayerEvidence> layers;
+};
+
+PromptEvidence evidenceOf(const Prompt& prompt, const std::string& mode, const EvidenceNeeds& needs)
+{
+    PromptEvidence evidence;
+    evidence.cutRows.resize(static_cast<std::size_t>(prompt.layers));
+    const auto ofLayer = [&](const std::vector<float>& all, int layer) {
+        const std::size_t perLayer = all.size() / static_cast<std::size_t>(prompt.layers);
+        return std::span(all).subspan(perLayer * static_cast<std::size_t>(layer), perLayer);
+    };
+    for (int layer = 0; layer < prompt.layers; ++layer) {
+        LayerEvidence view;
+        view.layer = layer;
+        view.numLayers = prompt.layers;
+        view.queryHeads = prompt.heads;
+        view.kvHeads = prompt.kvHeads;
+        view.headDim = prompt.headDim;
+        view.tokens = prompt.tokens;
+        view.softmaxScale = 1.0 / std::sqrt(static_cast<double>(prompt.headDim));
+        view.lastRowCount = std::min(needs.lastRows, prompt.tokens);
+        if (mode == "eager") {
+            std::vector<float>& cut = evidence.cutRows[static_cast<std::size_t>(layer)];
+            const auto whole = ofLayer(prompt.maps, layer);
+            const auto perHead = static_cast<std::size_t>(prompt.tokens * prompt.tokens);
+            const auto perCut = static_cast<std::size_t>(view.lastRowCount * prompt.tokens);
+            for (std::size_t end = perHead; end <= whole.size(); end += perHead)
+                cut.insert(cut.end(), whole.begin() + static_cast<std::ptrdiff_t>(end - perCut),
+                    whole.begin() + static_cast<std::ptrdiff_t>(end));
+            view.lastRows = cut;
+            view.columnSums = ofLayer(prompt.columnSums, layer);
+        } else {
+            if (needs.lastRows > 0)
+                view.lastRows = ofLayer(prompt.rows.at(needs.lastRows), layer);
+            view.keyNorms = ofLayer(prompt.keyNorms, layer);
+            view.valueNorms = ofLayer(prompt.valueNorms, layer);
+            view.outputValueNorms = ofLayer(prompt.outputValueNorms, layer);
+            view.keys = ofLayer(prompt.keys, layer);
+            view.values = ofLayer(prompt.values, layer);
+            view.queryMeans = ofLayer(prompt.queryMeans, layer);
+            view.queryCovariances = ofLayer(prompt.queryCovariances, layer);
+            view.inverseFrequencies = prompt.inverseFrequencies;
+        }
+        evidence.layers.push_back(view);
+    }
+    return evidence;
+}
+
+/// How many kept sets were compared. A set is arbitrary when in kvpress the order of equal scores decides; it is then
+/// held against the choice of the earlier of equals, and against nothing where the budget is below what we protect.
+struct Compared {
+    int sets = 0; ///< not arbitrary
+    int equal = 0; ///< of these
+    int arbitrary = 0;
+    int arbitraryEqual = 0; ///< of these: as if kvpress took the earlier of equal scores
+
+    bool operator==(const Compared&) const = default;
+};
+
+void PrintTo(const Compared& compared, std::ostream* out)
+{
+    *out << fmt::format(
+        "{{{}, {}, {}, {}}}", compared.sets, compared.equal, compared.arbitrary, compared.arbitraryEqual);
+}
+
+/// Runs `spec` wherever kvpress ran `press`.
+Compared compare(std::string_view press, const std::string& spec)
+{
+    Compared compared;
+    const Method method = parseMethod(spec);
+    for (const Prompt& prompt : allPrompts()) {
+        const PromptLayout layout(prompt.tokens, prompt.tokens,
+            {{prompt.tokens - prompt.question, prompt.tokens, SpanKind::Question, -1, ""}});
+        std::map<std::string, std::unique_ptr<ScoredSample>> scored; // by mode
+        for (std::size_t number = 0; number < prompt.cases.size(); ++number) {
+            const auto& [name, ratio, mode] = prompt.cases[number];
+            if (name != press)
+                continue;
+            if (!scored[mode]) {
+                const PromptEvidence evidence = evidenceOf(prompt, mode, method.needs(layout));
+                scored[mode] = std::make_unique<ScoredSample>(method, layout, evidence.layers);
+            }
+            const ReplayResult ours
+                = scored[mode]->choose(ratio.empty() ? Budget::keep("1") : Budget::compressionRatio(ratio));
+            for (int layer = 0; layer < prompt.layers; ++layer) {
+                std::size_t oursInLayer = 0;
+                std::size_t theirsInLayer = 0;
+                for (int head = 0; head < prompt.kvHeads; ++head) {
+                    const auto& set = ours.kept.at(layer).sets.at(static_cast<std::size_t>(head));
+                    const auto theirs = prompt.keptPositions(number, layer, head);
+                    oursInLayer += set.size();
+                    theirsInLayer += theirs.size();
+                    if (prompt.isArbitrary(number, layer, head)) {
+                        ++compared.arbitrary;
+                        compared.arbitraryEqual += set == theirs ? 1 : 0;
+                        continue;
+                    }
+                    ++compared.sets;
+                    compared.equal += set == theirs ? 1 : 0;
+                    EXPECT_EQ(set, theirs) << spec << " at " << ratio << ", " << prompt.name << " (" << mode
+                                           << "), layer " << layer << ", head " << head;
+                }
+                EXPECT_EQ(oursInLayer, theirsInLayer)
+                    << spec << " at " << ratio << ", " << prompt.name << " (" << mode << "), layer " << layer;
             }
         }
     }
-    EXPECT_EQ(equalSets, 48 * layers * kvHeads);
+    return compared;
+}
+
+TEST(KvpressReference, StreamingLlmKeepsWhatStreamingLLMPressKeeps)
+{
+    EXPECT_EQ(compare("StreamingLLMPress()", "streaming_llm@kvpress"), (Compared{156, 156, 0, 0}));
+    EXPECT_EQ(compare("StreamingLLMPress(n_sink=6)", "streaming_llm@kvpress:n_sink=6"), (Compared{150, 150, 6, 0}));
+}
+
+TEST(KvpressReference, SnapKvKeepsWhatSnapKVPressKeeps)
+{
+    EXPECT_EQ(compare("SnapKVPress()", "snapkv@kvpress"), (Compared{6, 6, 6, 0}));
+    EXPECT_EQ(compare("SnapKVPress(window_size=8)", "snapkv@kvpress:window=8"), (Compared{196, 196, 20, 0}));
+    EXPECT_EQ(compare("SnapKVPress(window_size=8, kernel_size=3)", "snapkv@kvpress:window=8,kernel=3"),
+        (Compared{146, 146, 10, 0}));
 }
 
 } // namespace

@@ -48,7 +48,10 @@ TEST(RandomCases, StreamingLlmTakesTheNewestThenSinksThenTheWindow)
             order.push_back(static_cast<std::int32_t>(token));
         for (std::int64_t token = given.tokens - 2; token >= sinks; --token)
             order.push_back(static_cast<std::int32_t>(token));
-        order.resize(static_cast<std::size_t>(budget.count(given.tokens, rounding)));
+        const std::int64_t count = budget.count(given.tokens, rounding);
+        if (count == sinks) // all sinks fit, no recent token does
+            std::iota(order.begin(), order.end(), 0);
+        order.resize(static_cast<std::size_t>(count));
         std::sort(order.begin(), order.end());
         ASSERT_EQ(keptByCore(spec, given, budget.budget), Sets(static_cast<std::size_t>(given.kvHeads), order))
             << spec << ", " << budget.description << " of " << given.tokens;

@@ -50,6 +50,7 @@ TEST(WorkedExample, StreamingLlmKeepsTheNewestBeforeTheSinksWhenTheBudgetIsTiny)
 {
     EXPECT_THAT(kept("streaming_llm@kvpress", head0, Budget::compressionRatio("0.75")), ElementsAre(0, 1, 11));
     EXPECT_THAT(kept("streaming_llm", head0, Budget::capacity(1)), ElementsAre(11));
+    EXPECT_THAT(kept("streaming_llm", head0, Budget::capacity(4)), ElementsAre(0, 1, 2, 3));
 }
 
 TEST(WorkedExample, H2oSumsColumnsOverAllQueries)
