@@ -75,6 +75,14 @@ struct DecodeVerdict {
     std::vector<Guard> guards; ///< [n]
 };
 
+/// Positions of `alive` whose indices are not among `keptIndices` (ascending).
+std::vector<std::int32_t> evictedPositions(
+    std::span<const std::int32_t> alive, std::span<const std::int32_t> keptIndices);
+
+/// Leaves `count` of `alive`: the `recent` newest, then the best of the rest by (score descending, index ascending).
+DecodeVerdict cutToBest(
+    std::span<const std::int32_t> alive, std::span<const float> scores, std::int64_t count, std::int64_t recent);
+
 /// Acts while decoding. A value per set: cloned for every branch, so that many (method, budget) branches of one prefill
 /// can go on independently.
 class DecodePolicy {

@@ -5,10 +5,12 @@
 #include "core/methods/full.h"
 #include "core/methods/h2o.h"
 #include "core/methods/nearest_names.h"
+#include "core/methods/observed_attention.h"
 #include "core/methods/parameter_values.h"
 #include "core/methods/random.h"
 #include "core/methods/snapkv.h"
 #include "core/methods/streaming_llm.h"
+#include "core/methods/tova.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -101,8 +103,8 @@ std::string_view parameterTypeName(ParameterInfo::Type type)
 
 std::span<const MethodInfo> methodRegistry()
 {
-    static const std::vector<MethodInfo> methods
-        = {fullMethod(), streamingLlmMethod(), h2oMethod(), snapKvMethod(), randomMethod()};
+    static const std::vector<MethodInfo> methods = {fullMethod(), streamingLlmMethod(), h2oMethod(),
+        observedAttentionMethod(), tovaMethod(), snapKvMethod(), randomMethod()};
     return methods;
 }
 
