@@ -154,6 +154,14 @@ void ChoiceContext::note(std::string remark) const
         notes->push_back(std::move(remark));
 }
 
+void ChoiceContext::noteIfBelow(std::int64_t count, std::int64_t guarded) const
+{
+    if (count < guarded)
+        note(fmt::format("a budget of {} tokens is below the {} that the method protects; of these the newest were "
+                         "kept first, then sinks",
+            count, guarded));
+}
+
 namespace {
 
 /// `scores` as a ranking: its infinite ends are guarded as sinks and window, `recent` more newest tokens as recent.
@@ -229,10 +237,7 @@ std::vector<KeepSet> TopScores::choose(std::span<const Scores> scores, const Cho
             Protection protection = infiniteEnds(layer.set(set));
             protection.recent = std::max(protection.recent, recentOf(count));
             const std::int64_t guarded = std::min(protection.sinks + protection.recent, layer.tokens);
-            if (count < guarded)
-                context.note(fmt::format("a budget of {} tokens is below the {} that the method protects; of these the "
-                                         "newest were kept first, then sinks",
-                    count, guarded));
+            context.noteIfBelow(count, guarded);
             return selectTop(layer.set(set), count, protection);
         };
         if (layer.granularity == Granularity::Layer) {

@@ -32,6 +32,8 @@ struct ChoiceContext {
     std::vector<std::string>* notes = nullptr;
 
     void note(std::string remark) const;
+    /// The remark on a budget of `count` tokens that is below the `guarded` protected ones; nothing if it is not.
+    void noteIfBelow(std::int64_t count, std::int64_t guarded) const;
 };
 
 /// From scores and a budget to kept indices. Immutable after construction.

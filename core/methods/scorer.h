@@ -27,6 +27,8 @@ struct Scores {
     std::vector<float>
         values; ///< +infinity at either end = sinks or window of the scorer, kept before anything is ranked
     std::vector<float> weights; ///< [sets, T], for choosers that re-weigh in a second stage (CriticalKV); else empty
+    std::vector<float> vectors; ///< [sets, T, vectorDim], for choosers that score while they cut (KeyDiff); else empty
+    int vectorDim = 0;
 
     std::span<const float> set(int index) const
     {

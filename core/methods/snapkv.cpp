@@ -64,9 +64,9 @@ HeadScores pooled(const HeadScores& scores, int kernel, TokenPooling pooling)
 Scores SnapKvScorer::score(const LayerEvidence& evidence, const PromptLayout& layout) const
 {
     evidence.check(needs(layout));
-    const auto& [window, kernel, pooling, granularity, reduction, stage] = m_parameters;
+    const auto& [window, kernel, pooling, granularity, reduction, stage, windowReduction, windowTokens] = m_parameters;
     const std::int64_t rows = std::min<std::int64_t>(window, evidence.tokens);
-    const std::int64_t keys = evidence.tokens - rows;
+    const std::int64_t keys = windowTokens == WindowTokens::Scored ? evidence.tokens : evidence.tokens - rows;
 
     HeadScores scores = windowSums(evidence, rows, keys);
     if (stage == GroupStage::AfterPooling)
@@ -74,8 +74,10 @@ Scores SnapKvScorer::score(const LayerEvidence& evidence, const PromptLayout& la
     ReducedScores reduced = reduceGroups(std::move(scores), granularity, reduction, evidence.kvHeads);
     if (stage == GroupStage::BeforePooling)
         reduced.scores = pooled(reduced.scores, kernel, pooling);
-    const double scale = pooling == TokenPooling::Average ? reduced.scale / kernel : reduced.scale;
-    return finishedScores(reduced.scores, scale, granularity, evidence);
+    double divisor = pooling == TokenPooling::Average ? kernel : 1.0;
+    if (windowReduction == WindowReduction::Mean)
+        divisor *= static_cast<double>(std::max<std::int64_t>(rows, 1));
+    return finishedScores(reduced.scores, reduced.scale / divisor, granularity, evidence);
 }
 
 MethodInfo snapKvMethod()
@@ -95,11 +97,14 @@ MethodInfo snapKvMethod()
         reductionParameter(),
         {"gqa_stage", ParameterInfo::Type::Choice, "before_pool",
             "query heads are brought together before or after pooling", 0, 0, {"before_pool", "after_pool"}},
+        {"window_reduce", ParameterInfo::Type::Choice, "sum",
+            "how the votes of the window are brought to one score; the same ranking, but criticalkv adds to the scores",
+            0, 0, {"sum", "mean"}},
         budgetRoundingParameter(),
     };
     info.presets = {
         {"kvpress",
-            {{"window", "64"}, {"kernel", "5"}, {"pool", "avg"}, {"gqa_stage", "after_pool"},
+            {{"window", "64"}, {"kernel", "5"}, {"pool", "avg"}, {"gqa_stage", "after_pool"}, {"window_reduce", "mean"},
                 {"budget_rounding", "trunc_double"}},
             "SnapKVPress of kvpress"},
         {"kvcf", {{"window", "8"}, {"kernel", "7"}, {"pool", "max"}, {"budget_rounding", "round_half_even"}},
@@ -116,6 +121,8 @@ MethodInfo snapKvMethod()
         parameters.reduction = reductionValue(values, "gqa_reduce");
         parameters.stage = values.at("gqa_stage") == "after_pool" ? SnapKvScorer::GroupStage::AfterPooling
                                                                   : SnapKvScorer::GroupStage::BeforePooling;
+        parameters.windowReduction = values.at("window_reduce") == "mean" ? SnapKvScorer::WindowReduction::Mean
+                                                                          : SnapKvScorer::WindowReduction::Sum;
 
         TopScores::Parameters choice;
         choice.rounding = budgetRule(values);

@@ -19,6 +19,10 @@ class SnapKvScorer final : public Scorer {
 public:
     /// Where query heads are brought together: maximum pooling gives other results before than after.
     enum class GroupStage { BeforePooling, AfterPooling };
+    /// Sum or mean over the window's queries: the same ranking, unless somebody adds to the scores (CriticalKV).
+    enum class WindowReduction { Sum, Mean };
+    /// What becomes of the window's own tokens: kept before anything is ranked, or scored as all others are.
+    enum class WindowTokens { Kept, Scored };
 
     struct Parameters {
         int window = 32;
@@ -27,11 +31,14 @@ public:
         Granularity granularity = Granularity::KvHead;
         GroupReduction reduction = GroupReduction::Mean;
         GroupStage stage = GroupStage::BeforePooling;
+        WindowReduction windowReduction = WindowReduction::Sum;
+        WindowTokens windowTokens = WindowTokens::Kept;
     };
 
     /// Throws MethodError for an even kernel or one or a window below 1.
     explicit SnapKvScorer(Parameters parameters);
 
+    const Parameters& parameters() const { return m_parameters; }
     EvidenceNeeds needs(const PromptLayout& layout) const override;
     Scores score(const LayerEvidence& evidence, const PromptLayout& layout) const override;
     std::shared_ptr<const Scorer> withoutPooling() const override;

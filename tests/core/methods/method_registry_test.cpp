@@ -67,7 +67,8 @@ TEST(MethodRegistry, LetsKeysOverrideThePresetWhateverTheirOrder)
     const Method method = parseMethod("snapkv@kvpress:window=16,gqa_reduce=max");
     EXPECT_THAT(method.parameters,
         ElementsAre(Pair("budget_rounding", "trunc_double"), Pair("gqa_reduce", "max"), Pair("gqa_stage", "after_pool"),
-            Pair("granularity", "kv_head"), Pair("kernel", "5"), Pair("pool", "avg"), Pair("window", "16")));
+            Pair("granularity", "kv_head"), Pair("kernel", "5"), Pair("pool", "avg"), Pair("window", "16"),
+            Pair("window_reduce", "mean")));
     EXPECT_EQ(method.needs(PromptLayout(100)).lastRows, 16);
 }
 
