@@ -34,6 +34,7 @@ struct Options {
     std::vector<std::string> keep;
     std::vector<std::string> capacity;
     std::vector<std::string> compressionRatio;
+    std::string decodeKeep;
     std::string at = "prefill";
     std::string spans;
     std::string progress = "bar";
@@ -111,43 +112,13 @@ std::vector<int> samplesOf(const Recording& recording, const std::vector<std::st
     return result;
 }
 
-Json scoresJson(const ScoredSample& scored)
-{
-    Json layers = Json::object();
-    for (std::size_t index = 0; index < scored.layers().size(); ++index) {
-        const Scores& scores = scored.scores()[index];
-        if (scores.values.empty())
-            continue;
-        Json sets = Json::object();
-        for (int set = 0; set < scores.sets; ++set) {
-            Json values = Json::array();
-            for (const float value : scores.set(set)) // JSON has no infinity: null = kept before anything is ranked
-                values.push_back(std::isfinite(value) ? Json(value) : Json());
-            sets[std::to_string(set)] = std::move(values);
-        }
-        layers[std::to_string(scored.layers()[index])] = std::move(sets);
-    }
-    return layers;
-}
-
-Json timelineJson(const CacheTimeline& timeline)
-{
-    Json layers = Json::object();
-    for (const auto& [layer, sets] : timeline.layers) {
-        Json heads = Json::object();
-        for (std::size_t set = 0; set < sets.size(); ++set)
-            heads[std::to_string(set)] = sets[set].evictedAt;
-        layers[std::to_string(layer)] = std::move(heads);
-    }
-    return layers;
-}
-
 /// One method at one budget, and what is printed beside the kept sets.
 struct Line {
     const ScoredSample* scored = nullptr;
     const Budget* budget = nullptr;
     ReplayContext context;
     std::optional<CacheTimeline> timeline;
+    std::optional<Explanation> explanation;
 };
 
 void printLine(const Options& options, const Line& line, const ReplayResult& result)
@@ -158,15 +129,15 @@ void printLine(const Options& options, const Line& line, const ReplayResult& res
         return;
     }
     const std::string text = replayJson(line.context, method, *line.budget, result);
-    if (!options.explain && !options.timeline) {
+    if (!line.explanation && !options.timeline) {
         fmt::print("{}\n", text);
         return;
     }
     Json object = Json::parse(text);
-    if (options.explain)
-        object["scores"] = scoresJson(*line.scored);
+    if (line.explanation)
+        object["explanation"] = explanationJson(*line.explanation);
     if (options.timeline && line.timeline)
-        object["evicted_at"] = timelineJson(*line.timeline);
+        object["timeline"] = timelineJson(*line.timeline);
     fmt::print("{}\n", object.dump());
 }
 
@@ -174,21 +145,26 @@ void replaySample(const Options& options, const Recording& recording, const Repl
     const PromptLayout& layout, const std::vector<Method>& methods, const std::vector<Budget>& budgets)
 {
     const Moment moment = momentFromText(options.at).value_or(Moment{});
+    const std::optional<Budget> decodeBudget
+        = options.decodeKeep.empty() ? std::nullopt : std::optional(Budget::keep(std::string_view(options.decodeKeep)));
     const std::vector<ScoredSample> scored = replay.score(sample, layout, methods);
     std::vector<Line> lines;
     std::vector<ReplayResult> results;
     for (const ScoredSample& one : scored) {
         for (const Budget& budget : budgets) {
-            Line line{&one, &budget, {}, std::nullopt};
+            Line line{&one, &budget, {}, std::nullopt, std::nullopt};
             line.context.sample = sample;
             line.context.sampleId = recording.sample(sample).id;
             line.context.promptTokens = recording.sample(sample).promptTokens;
             line.context.at = options.at;
             line.context.fidelity = one.method().fidelity;
             ReplayResult result = one.choose(budget);
+            if (options.explain)
+                line.explanation = replay.explain(sample, one, budget);
             if (moment.decoding || options.timeline) {
-                line.timeline = replay.timeline(
-                    sample, one, budget, moment.decoding ? moment.steps : std::optional<std::int64_t>());
+                line.timeline = replay.timeline(sample, one, budget,
+                    moment.decoding ? moment.steps : std::optional<std::int64_t>(),
+                    decodeBudget ? &*decodeBudget : nullptr);
                 if (moment.decoding) {
                     line.context.fidelity = line.timeline->fidelity;
                     result.kept = line.timeline->aliveAfter(line.timeline->steps);
@@ -284,10 +260,17 @@ void addReplayCommand(CLI::App& program)
         ->add_option("--spans", options->spans,
             "JSON file with the token ranges of instruction, shots and question, in place of the recorded ones")
         ->type_name("FILE");
+    command
+        ->add_option("--decode-keep", options->decodeKeep,
+            "Share of the generated tokens to keep, for methods that evict those (shotkv); as --keep without it")
+        ->check(parses([](const std::string& text) { Budget::keep(std::string_view(text)); }))
+        ->type_name("R");
     CLI::Option* timeline = command->add_flag("--timeline", options->timeline,
-        "Add evicted_at: per position 0 = cut after the prefill, n = after n generated tokens, -1 = never");
+        "Add the life of every token: evicted_at (0 = cut after the prefill, n = after n generated tokens, -1 = "
+        "never), "
+        "and its score, rank and guard then");
     CLI::Option* explain = command->add_flag("--explain", options->explain,
-        "Add scores: what each method ranked the positions by; null = kept without ranking");
+        "Add why every token stayed or went: score, rank, threshold, what guarded it, what pooling did to it");
     CLI::Option* json = command->add_flag("--json", options->json, "JSON lines; this is the default");
     command->add_flag("--csv", options->csv, "One CSV line per layer and head")
         ->excludes(json)

@@ -6,7 +6,9 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include <cmath>
 #include <numeric>
+#include <span>
 
 namespace kvloupe {
 
@@ -31,6 +33,28 @@ std::string_view budgetKindName(BudgetKind kind)
 double shortest(float value)
 {
     return std::stod(fmt::format("{}", value));
+}
+
+/// A number, or null: JSON knows no NaN and no infinity.
+Json numberOrNull(float value)
+{
+    return std::isfinite(value) ? Json(shortest(value)) : Json();
+}
+
+Json numbers(std::span<const float> values)
+{
+    Json array = Json::array();
+    for (const float value : values)
+        array.push_back(numberOrNull(value));
+    return array;
+}
+
+Json names(std::span<const Guard> guards)
+{
+    Json array = Json::array();
+    for (const Guard guard : guards)
+        array.push_back(guardName(guard));
+    return array;
 }
 
 /// A field of a CSV line, quoted where it has to be.
@@ -81,7 +105,58 @@ std::string replayJson(
         for (std::size_t head = 0; head < heads.size(); ++head)
             mass[std::to_string(layer)][std::to_string(head)] = shortest(heads[head]);
     line["retained_mass"] = std::move(mass);
+    line["notes"] = result.notes;
     return line.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Json explanationJson(const Explanation& explanation)
+{
+    Json layers = Json::object();
+    for (const auto& [layer, sets] : explanation.layers) {
+        Json heads = Json::object();
+        for (std::size_t set = 0; set < sets.size(); ++set) {
+            const SetExplanation& one = sets[set];
+            Json head{
+                {"kept", one.kept}, {"guard", names(one.guards)}, {"score", numbers(one.scores)}, {"rank", one.ranks}};
+            if (!one.keptWithoutPooling.empty()) {
+                head["score_without_pooling"] = numbers(one.scoresWithoutPooling);
+                head["kept_without_pooling"] = one.keptWithoutPooling;
+            }
+            head["threshold"] = numberOrNull(one.threshold);
+            head["ranked"] = one.rankedTokens;
+            head["guarded"] = one.guardedTokens;
+            head["realised"] = one.realisedTokens;
+            heads[std::to_string(set)] = std::move(head);
+        }
+        layers[std::to_string(layer)] = std::move(heads);
+    }
+    return layers;
+}
+
+Json timelineJson(const CacheTimeline& timeline)
+{
+    Json layers = Json::object();
+    for (const auto& [layer, sets] : timeline.layers) {
+        Json heads = Json::object();
+        for (std::size_t set = 0; set < sets.size(); ++set) {
+            const HeadTimeline& one = sets[set];
+            Json head{{"evicted_at", one.evictedAt}, {"score", numbers(one.scores)}, {"rank", one.ranks},
+                {"guard", names(one.guards)}};
+            if (!one.visible.empty()) {
+                Json steps = Json::array();
+                for (const auto& ranges : one.visible) {
+                    Json step = Json::array();
+                    for (const TokenRange& range : ranges)
+                        step.push_back({range.begin, range.end});
+                    steps.push_back(std::move(step));
+                }
+                head["visible"] = std::move(steps);
+            }
+            heads[std::to_string(set)] = std::move(head);
+        }
+        layers[std::to_string(layer)] = std::move(heads);
+    }
+    return layers;
 }
 
 std::string_view replayCsvHeader()

@@ -5,6 +5,8 @@
 #include "core/methods/budget.h"
 #include "core/replay/replay.h"
 
+#include <nlohmann/json_fwd.hpp>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -22,10 +24,19 @@ struct ReplayContext {
 
 /// One JSON object on one line without its line break: sample, id, method, spec, parameters, budget, keep, at,
 /// granularity, fidelity, prompt_tokens, requested, realised {layer: {head: tokens}}, kept {layer: {head: [positions]}}
-/// and retained_mass {layer: {query head: share}} (null when there are no rows). Heads are KV heads, or query heads
-/// when granularity is q_head. The same form is read back as kept sets of other programs.
+/// and retained_mass {layer: {query head: share}} (null when there are no rows), notes [remarks]. Heads are KV heads,
+/// or query heads when granularity is q_head. The same form is read back as kept sets of other programs.
 std::string replayJson(
     const ReplayContext& context, const Method& method, const Budget& budget, const ReplayResult& result);
+
+/// Why every token stayed or went, {layer: {head: {kept, guard, score, rank, score_without_pooling,
+/// kept_without_pooling, threshold, ranked, guarded, realised}}}: arrays by position, null where there is no number.
+nlohmann::ordered_json explanationJson(const Explanation& explanation);
+
+/// Per position of every set: {layer: {head: {evicted_at, score, rank, guard, visible}}}. evicted_at: 0 = cut after the
+/// prefill, n = after n generated tokens, -1 = never; visible: per step, the ranges that its query saw, if any was
+/// hidden.
+nlohmann::ordered_json timelineJson(const CacheTimeline& timeline);
 
 /// First line of the CSV form.
 std::string_view replayCsvHeader();

@@ -199,14 +199,24 @@ TEST_F(RecordingCommands, ReplayAddsTimelinesAndScoresWhenAsked)
     ASSERT_EQ(run.status, 0) << run.err;
     const std::vector<Json> lines = jsonLines(run.out);
     ASSERT_EQ(lines.size(), 2U);
-    const Json& evicted = lines[0]["evicted_at"]["0"]["0"];
+    const Json& evicted = lines[0]["timeline"]["0"]["0"]["evicted_at"];
     ASSERT_EQ(evicted.size(), promptTokens + generatedTokens);
     EXPECT_EQ(evicted[0], -1); // a sink stays
     EXPECT_EQ(evicted[50], 0); // cut after the prefill
     EXPECT_EQ(evicted[94], 1); // the first token pushes out the oldest of the window
     EXPECT_EQ(evicted[105], -1);
-    EXPECT_THAT(lines[0]["scores"], IsEmpty()); // it needs none
-    EXPECT_EQ(lines[1]["scores"]["1"]["1"].size(), promptTokens);
+    const Json& sliding = lines[0]["explanation"]["0"]["0"];
+    EXPECT_EQ(sliding["guard"][0], "sink");
+    EXPECT_EQ(sliding["guard"][50], "none");
+    EXPECT_EQ(sliding["guard"][99], "recent");
+    EXPECT_TRUE(sliding["score"][0].is_null()) << "StreamingLLM ranks nothing";
+    const Json& heavy = lines[1]["explanation"]["1"]["1"];
+    ASSERT_EQ(heavy["score"].size(), promptTokens);
+    EXPECT_EQ(heavy["realised"], 10);
+    EXPECT_EQ(heavy["guarded"], 5) << "half of the budget is recent";
+    for (std::size_t token = 0; token + 5 < promptTokens; ++token)
+        EXPECT_EQ(heavy["kept"][token].get<bool>(), heavy["score"][token] >= heavy["threshold"]) << token;
+    EXPECT_FALSE(heavy.contains("kept_without_pooling"));
 }
 
 TEST_F(RecordingCommands, ReplayTakesSpansFromAFileAndSaysWhatIsWrongWithThem)
