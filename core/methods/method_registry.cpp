@@ -2,12 +2,14 @@
 
 #include "core/methods/method_registry.h"
 
+#include "core/methods/finch.h"
 #include "core/methods/full.h"
 #include "core/methods/h2o.h"
 #include "core/methods/nearest_names.h"
 #include "core/methods/observed_attention.h"
 #include "core/methods/parameter_values.h"
 #include "core/methods/random.h"
+#include "core/methods/simlayerkv.h"
 #include "core/methods/snapkv.h"
 #include "core/methods/streaming_llm.h"
 #include "core/methods/tova.h"
@@ -104,7 +106,7 @@ std::string_view parameterTypeName(ParameterInfo::Type type)
 std::span<const MethodInfo> methodRegistry()
 {
     static const std::vector<MethodInfo> methods = {fullMethod(), streamingLlmMethod(), h2oMethod(),
-        observedAttentionMethod(), tovaMethod(), snapKvMethod(), randomMethod()};
+        observedAttentionMethod(), tovaMethod(), snapKvMethod(), randomMethod(), finchMethod(), simLayerKvMethod()};
     return methods;
 }
 
