@@ -309,5 +309,35 @@ TEST(KvpressReference, SnapKvKeepsWhatSnapKVPressKeeps)
         (Compared{146, 146, 10, 0}));
 }
 
+TEST(KvpressReference, ObservedAttentionKeepsWhatObservedAttentionPressKeeps)
+{
+    EXPECT_EQ(compare("ObservedAttentionPress()", "observed_attention@kvpress"), (Compared{168, 168, 0, 0}));
+}
+
+TEST(KvpressReference, TovaKeepsWhatTOVAPressKeeps)
+{
+    EXPECT_EQ(compare("TOVAPress()", "tova@kvpress"), (Compared{228, 228, 0, 0}));
+}
+
+TEST(KvpressReference, FinchKeepsWhatFinchPressKeeps)
+{
+    EXPECT_EQ(compare("FinchPress()", "finch@kvpress"), (Compared{152, 152, 16, 0}));
+    EXPECT_EQ(
+        compare("FinchPress(normalize_scores=False)", "finch@kvpress:normalize=false"), (Compared{146, 146, 10, 0}));
+    EXPECT_EQ(compare("FinchPress(chunk_length=90)", "finch@kvpress:chunk=90"), (Compared{90, 90, 66, 0}));
+}
+
+TEST(KvpressReference, SimLayerKvKeepsWhatSimLayerKVPressKeeps)
+{
+    for (const std::string recent : {"8", "24"})
+        for (const std::string threshold : {"0.1", "0.2", "0.3", "0.5"})
+            EXPECT_EQ(compare(fmt::format("SimLayerKVPress(lazy_threshold={}, n_recent={})", threshold, recent),
+                          fmt::format("simlayerkv@kvpress:threshold={},n_recent={}", threshold, recent)),
+                (Compared{26, 26, 0, 0}));
+    EXPECT_EQ(compare("SimLayerKVPress(lazy_threshold=0.3, n_recent=24, n_last=8)",
+                  "simlayerkv@kvpress:threshold=0.3,n_recent=24,n_last=8"),
+        (Compared{26, 26, 0, 0}));
+}
+
 } // namespace
 } // namespace kvloupe
