@@ -2,9 +2,13 @@
 
 #include "core/methods/method_registry.h"
 
+#include "core/methods/expected_attention.h"
 #include "core/methods/finch.h"
 #include "core/methods/full.h"
 #include "core/methods/h2o.h"
+#include "core/methods/keydiff.h"
+#include "core/methods/knorm.h"
+#include "core/methods/lagkv.h"
 #include "core/methods/nearest_names.h"
 #include "core/methods/observed_attention.h"
 #include "core/methods/parameter_values.h"
@@ -106,7 +110,8 @@ std::string_view parameterTypeName(ParameterInfo::Type type)
 std::span<const MethodInfo> methodRegistry()
 {
     static const std::vector<MethodInfo> methods = {fullMethod(), streamingLlmMethod(), h2oMethod(),
-        observedAttentionMethod(), tovaMethod(), snapKvMethod(), randomMethod(), finchMethod(), simLayerKvMethod()};
+        observedAttentionMethod(), tovaMethod(), snapKvMethod(), randomMethod(), expectedAttentionMethod(),
+        knormMethod(), keyDiffMethod(), lagKvMethod(), finchMethod(), simLayerKvMethod()};
     return methods;
 }
 

@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 namespace kvloupe {
@@ -31,12 +32,18 @@ std::string errorOf(std::string_view spec)
     return "accepted";
 }
 
-TEST(MethodRegistry, ListsTheMethodsThatAreBuiltIn)
+TEST(MethodRegistry, ListsTheMethodsInTheOrderOfTheirDocumentation)
 {
-    std::vector<std::string> names;
-    for (const MethodInfo& info : methodRegistry())
-        names.push_back(info.name);
-    EXPECT_THAT(names, ElementsAre("full", "streaming_llm", "h2o", "snapkv", "random"));
+    const std::vector<std::string> order{"full", "streaming_llm", "h2o", "observed_attention", "tova", "snapkv",
+        "pyramidkv", "pyramidinfer", "chunkkv", "shotkv", "random", "random_shot", "expected_attention", "knorm",
+        "keydiff", "lagkv", "adakv", "criticalkv", "rkv", "quest", "finch", "simlayerkv", "file"};
+    auto next = order.begin();
+    for (const MethodInfo& info : methodRegistry()) {
+        next = std::find(next, order.end(), info.name);
+        ASSERT_NE(next, order.end()) << info.name << " is listed twice, too late, or not documented";
+        ++next;
+    }
+    EXPECT_GE(methodRegistry().size(), 5U);
 }
 
 TEST(MethodRegistry, BuildsEveryMethodWithItsDefaultsAndWithEveryPreset)
@@ -53,7 +60,10 @@ TEST(MethodRegistry, BuildsEveryMethodWithItsDefaultsAndWithEveryPreset)
             EXPECT_EQ(method.name, info.name);
             EXPECT_EQ(method.spec, spec);
             ASSERT_NE(method.chooser, nullptr) << spec;
-            EXPECT_EQ(method.parameters.size(), info.parameters.size()) << spec;
+            const auto inherited = std::ranges::count_if(
+                method.parameters, [](const auto& parameter) { return parameter.first.starts_with("scorer."); });
+            EXPECT_EQ(method.parameters.size(), info.parameters.size() + static_cast<std::size_t>(inherited)) << spec;
+            EXPECT_EQ(inherited > 0, static_cast<bool>(info.wrap)) << spec;
             for (const ParameterInfo& parameter : info.parameters) {
                 EXPECT_TRUE(method.parameters.contains(parameter.name)) << spec << " " << parameter.name;
                 EXPECT_FALSE(parameter.description.empty()) << parameter.name;
