@@ -13,6 +13,8 @@
 #include "core/methods/observed_attention.h"
 #include "core/methods/parameter_values.h"
 #include "core/methods/random.h"
+#include "core/methods/random_shot.h"
+#include "core/methods/shotkv.h"
 #include "core/methods/simlayerkv.h"
 #include "core/methods/snapkv.h"
 #include "core/methods/streaming_llm.h"
@@ -110,8 +112,8 @@ std::string_view parameterTypeName(ParameterInfo::Type type)
 std::span<const MethodInfo> methodRegistry()
 {
     static const std::vector<MethodInfo> methods = {fullMethod(), streamingLlmMethod(), h2oMethod(),
-        observedAttentionMethod(), tovaMethod(), snapKvMethod(), randomMethod(), expectedAttentionMethod(),
-        knormMethod(), keyDiffMethod(), lagKvMethod(), finchMethod(), simLayerKvMethod()};
+        observedAttentionMethod(), tovaMethod(), snapKvMethod(), shotKvMethod(), randomMethod(), randomShotMethod(),
+        expectedAttentionMethod(), knormMethod(), keyDiffMethod(), lagKvMethod(), finchMethod(), simLayerKvMethod()};
     return methods;
 }
 
