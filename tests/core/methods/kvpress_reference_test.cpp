@@ -233,13 +233,14 @@ PromptEvidence evidenceOf(const Prompt& prompt, const std::string& mode, const E
     return evidence;
 }
 
-/// How many kept sets were compared. A set is arbitrary when in kvpress the order of equal scores decides; it is then
-/// held against the choice of the earlier of equals, and against nothing where the budget is below what we protect.
+/// How many kept sets were compared. A set is arbitrary when in kvpress the order of equal scores decides: then only
+/// the tokens kept in the layer are held against each other, and it is counted how often ours is what kvpress keeps if
+/// it takes the earlier of equal scores. Those that are not have a budget below what we protect (docs/methods.md).
 struct Compared {
     int sets = 0; ///< not arbitrary
     int equal = 0; ///< of these
     int arbitrary = 0;
-    int arbitraryEqual = 0; ///< of these: as if kvpress took the earlier of equal scores
+    int arbitraryEqual = 0; ///< of these
 
     bool operator==(const Compared&) const = default;
 };
@@ -337,6 +338,41 @@ TEST(KvpressReference, SimLayerKvKeepsWhatSimLayerKVPressKeeps)
     EXPECT_EQ(compare("SimLayerKVPress(lazy_threshold=0.3, n_recent=24, n_last=8)",
                   "simlayerkv@kvpress:threshold=0.3,n_recent=24,n_last=8"),
         (Compared{26, 26, 0, 0}));
+}
+
+TEST(KvpressReference, ExpectedAttentionKeepsWhatExpectedAttentionPressKeeps)
+{
+    EXPECT_EQ(compare("ExpectedAttentionPress()", "expected_attention@kvpress"), (Compared{156, 156, 0, 0}));
+    EXPECT_EQ(compare("ExpectedAttentionPress(use_covariance=False)", "expected_attention@kvpress:covariance=false"),
+        (Compared{156, 156, 0, 0}));
+    EXPECT_EQ(compare("ExpectedAttentionPress(use_vnorm=False)", "expected_attention@kvpress:vnorm=false"),
+        (Compared{156, 156, 0, 0}));
+    EXPECT_EQ(compare("ExpectedAttentionPress(epsilon=1e-2)", "expected_attention@kvpress:epsilon=0.01"),
+        (Compared{156, 156, 0, 0}));
+}
+
+TEST(KvpressReference, KnormKeepsWhatKnormPressKeeps)
+{
+    EXPECT_EQ(compare("KnormPress()", "knorm@kvpress"), (Compared{156, 156, 0, 0}));
+}
+
+TEST(KvpressReference, KeyDiffKeepsWhatKeyDiffPressKeeps)
+{
+    EXPECT_EQ(compare("KeyDiffPress()", "keydiff@kvpress"), (Compared{156, 156, 0, 0}));
+    EXPECT_EQ(compare("BlockPress(KeyDiffPress(), block_size=32)", "keydiff@kvpress-block:block_size=32"),
+        (Compared{156, 156, 0, 0}));
+    EXPECT_EQ(compare("BlockPress(KeyDiffPress())", "keydiff@kvpress-block"), (Compared{24, 24, 0, 0}));
+}
+
+TEST(KvpressReference, LagKvKeepsWhatLagKVPressKeeps)
+{
+    EXPECT_EQ(compare("LagKVPress(lag_size=16)", "lagkv@kvpress:lag=16"), (Compared{18, 18, 138, 78}));
+    EXPECT_EQ(
+        compare("LagKVPress(n_sink=2, lag_size=8)", "lagkv@kvpress:n_sink=2,lag=8"), (Compared{18, 18, 138, 106}));
+    EXPECT_EQ(compare("LagKVPress(lag_size=16, cross_scoring=True)", "lagkv@kvpress:lag=16,cross_scoring=true"),
+        (Compared{96, 96, 60, 0}));
+    EXPECT_EQ(compare("LagKVPress()", "lagkv@kvpress"), (Compared{8, 8, 16, 0}));
+    EXPECT_EQ(compare("LagKVPress(cross_scoring=True)", "lagkv@kvpress:cross_scoring=true"), (Compared{8, 8, 16, 0}));
 }
 
 } // namespace
