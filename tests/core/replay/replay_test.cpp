@@ -41,8 +41,19 @@ std::vector<Method> allMethods()
 {
     std::vector<Method> methods;
     for (const MethodInfo& info : methodRegistry())
-        methods.push_back(parseMethod(info.name));
+        if (!info.takesPath)
+            methods.push_back(parseMethod(info.name));
     return methods;
+}
+
+/// What is left of `methods` for recordings without queries, keys and values.
+std::vector<Method> onStatistics(const std::vector<Method>& methods, const PromptLayout& layout)
+{
+    std::vector<Method> result;
+    for (const Method& method : methods)
+        if (const EvidenceNeeds needs = method.needs(layout); !needs.keys && !needs.values && needs.lastQueries == 0)
+            result.push_back(method);
+    return result;
 }
 
 /// Needs every generated row, evicts nothing.
@@ -65,24 +76,37 @@ TEST(Replay, KeepsTheSameFromEveryKindOfRecording)
     const Recording full = recorded(folder, smallOptions(RecordKind::Full), "full.h5");
     const Recording queriesKeys = recorded(folder, smallOptions(RecordKind::QueriesKeys), "qk.h5");
     const Recording statistics = recorded(folder, smallOptions(RecordKind::Statistics), "statistics.h5");
-    const auto methods = allMethods();
-    const auto a = Replay(full).score(0, methods);
-    const auto b = Replay(queriesKeys).score(0, methods);
-    const auto c = Replay(statistics).score(0, methods);
-    for (std::size_t i = 0; i < methods.size(); ++i)
-        for (const char* keep : {"0.05", "0.3", "0.9", "1"}) {
-            const auto kept = a[i].choose(Budget::keep(keep)).kept;
-            EXPECT_EQ(kept.size(), 2U);
-            EXPECT_EQ(kept, b[i].choose(Budget::keep(keep)).kept) << methods[i].name << " " << keep;
-            EXPECT_EQ(kept, c[i].choose(Budget::keep(keep)).kept) << methods[i].name << " " << keep;
+    const auto compare = [](const Recording& one, const Recording& other, const std::vector<Method>& methods) {
+        const auto a = Replay(one).score(0, methods);
+        const auto b = Replay(other).score(0, methods);
+        for (std::size_t i = 0; i < methods.size(); ++i)
+            for (const char* keep : {"0.05", "0.3", "0.9", "1"}) {
+                const auto kept = a[i].choose(Budget::keep(keep)).kept;
+                EXPECT_EQ(kept.size(), 2U);
+                EXPECT_EQ(kept, b[i].choose(Budget::keep(keep)).kept) << methods[i].name << " " << keep;
+            }
+    };
+    const std::vector<Method> methods = allMethods();
+    const std::vector<Method> few = onStatistics(methods, promptLayout(statistics, 0));
+    ASSERT_GE(few.size(), 5U);
+    compare(full, queriesKeys, methods);
+    compare(full, statistics, few);
+    for (const Method& method : methods) {
+        const bool served = std::ranges::any_of(few, [&](const Method& other) { return other.name == method.name; });
+        if (!served) {
+            EXPECT_THROW(Replay(statistics).score(0, std::span(&method, 1)), RecordingError) << method.name;
         }
+    }
 }
 
 TEST(Replay, MeetsTheBudgetInEveryLayerAndHead)
 {
     const TemporaryFolder folder;
     const Recording recording = recorded(folder, smallOptions(RecordKind::Statistics));
-    const auto scored = Replay(recording).score(0, allMethods());
+    std::vector<Method> methods;
+    for (const char* spec : {"full", "streaming_llm", "h2o", "snapkv", "random"})
+        methods.push_back(parseMethod(spec));
+    const auto scored = Replay(recording).score(0, methods);
     for (const ScoredSample& sample : scored)
         for (const char* keep : {"0.01", "0.29", "0.5", "1"}) {
             const ReplayResult result = sample.choose(Budget::keep(keep));
