@@ -70,6 +70,19 @@ Decimal parseDecimal(std::string_view text, std::string_view field, std::string_
 
 } // namespace
 
+std::string_view budgetKindName(BudgetKind kind)
+{
+    switch (kind) {
+    case BudgetKind::Keep:
+        return "keep";
+    case BudgetKind::Capacity:
+        return "capacity";
+    case BudgetKind::CompressionRatio:
+        return "compression_ratio";
+    }
+    return "";
+}
+
 std::string_view budgetRoundingName(BudgetRounding rounding)
 {
     switch (rounding) {

@@ -10,6 +10,7 @@
 namespace kvloupe {
 
 enum class BudgetKind { Keep, Capacity, CompressionRatio };
+std::string_view budgetKindName(BudgetKind kind); ///< "keep", "capacity", "compression_ratio"
 
 /// How a share of the prompt becomes a number of tokens (docs/methods.md, budget arithmetic).
 ///

@@ -2,6 +2,8 @@
 
 #include "core/replay/replay_json.h"
 
+#include "core/replay/csv_field.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
@@ -15,19 +17,6 @@ namespace kvloupe {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::string_view budgetKindName(BudgetKind kind)
-{
-    switch (kind) {
-    case BudgetKind::Keep:
-        return "keep";
-    case BudgetKind::Capacity:
-        return "capacity";
-    case BudgetKind::CompressionRatio:
-        return "compression_ratio";
-    }
-    return "";
-}
 
 /// A float as the shortest decimal that reads back as the same float.
 double shortest(float value)
@@ -55,17 +44,6 @@ Json names(std::span<const Guard> guards)
     for (const Guard guard : guards)
         array.push_back(guardName(guard));
     return array;
-}
-
-/// A field of a CSV line, quoted where it has to be.
-std::string csvField(const std::string& text)
-{
-    if (text.find_first_of(",\"\r\n") == std::string::npos)
-        return text;
-    std::string quoted = "\"";
-    for (const char c : text)
-        quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-    return quoted + "\"";
 }
 
 } // namespace
