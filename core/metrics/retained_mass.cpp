@@ -26,17 +26,19 @@ double retainedMass(std::span<const float> row, std::int64_t firstPosition, std:
     return share(mass, std::accumulate(row.begin(), row.end(), 0.0));
 }
 
-double retainedMassWhileDecoding(std::span<const float> row, std::span<const std::int32_t> evictedAt, std::int64_t step)
+double retainedMassWhileDecoding(std::span<const float> row, const HeadTimeline& timeline, std::int64_t step)
 {
+    const auto& evictedAt = timeline.evictedAt;
     double mass = 0.0;
-    double total = 0.0;
-    for (std::size_t position = 0; position < row.size(); ++position) {
-        const auto attention = static_cast<double>(row[position]);
-        total += attention;
-        if (evictedAt[position] < 0 || evictedAt[position] > step)
-            mass += attention;
+    if (timeline.visible.empty()) {
+        for (std::size_t position = 0; position < row.size(); ++position)
+            if (evictedAt[position] < 0 || evictedAt[position] > step)
+                mass += static_cast<double>(row[position]);
+    } else {
+        for (const TokenRange& range : timeline.visible[static_cast<std::size_t>(step)])
+            mass = std::accumulate(row.begin() + range.begin, row.begin() + range.end, mass);
     }
-    return share(mass, total);
+    return share(mass, std::accumulate(row.begin(), row.end(), 0.0));
 }
 
 } // namespace kvloupe

@@ -2,6 +2,8 @@
 
 #pragma once
 
+#include "core/replay/cache_timeline.h"
+
 #include <cstdint>
 #include <span>
 
@@ -15,9 +17,8 @@ double retainedMass(std::span<const float> row, std::int64_t firstPosition, std:
 
 /// The same while decoding: what generated query `step` (0 = first) still finds of its full-attention row.
 ///
-/// `row`: attention on the positions [0, promptTokens + step]; `evictedAt` as in HeadTimeline: a token that leaves
-/// after the n-th generated token is seen by the queries before and not by later ones.
-double retainedMassWhileDecoding(
-    std::span<const float> row, std::span<const std::int32_t> evictedAt, std::int64_t step);
+/// `row`: attention on the positions [0, promptTokens + step]. A token that leaves after the n-th generated token is
+/// seen by the queries before and not by later ones; tokens that the method hides from the query are not found either.
+double retainedMassWhileDecoding(std::span<const float> row, const HeadTimeline& timeline, std::int64_t step);
 
 } // namespace kvloupe

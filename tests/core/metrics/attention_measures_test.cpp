@@ -214,13 +214,19 @@ TEST(RetainedMass, IsTheSumOverTheKeptTokens)
 TEST(RetainedMass, FollowsTheCacheWhileDecoding)
 {
     // Three prompt tokens, of which 1 was cut; token 2 leaves after the second generated token.
-    const std::vector<std::int32_t> evictedAt{-1, 0, 2, -1, -1, -1};
+    HeadTimeline timeline;
+    timeline.evictedAt = {-1, 0, 2, -1, -1, -1};
     const std::vector<float> row{0.4F, 0.2F, 0.1F, 0.1F, 0.1F, 0.1F};
-    EXPECT_NEAR(retainedMassWhileDecoding(std::span(row).first(4), evictedAt, 0), 0.6 / 0.8, 1e-7);
-    EXPECT_NEAR(retainedMassWhileDecoding(std::span(row).first(5), evictedAt, 1), 0.7 / 0.9, 1e-7);
-    EXPECT_NEAR(retainedMassWhileDecoding(row, evictedAt, 2), 0.7, 1e-7) << "evicted after token 2, unseen by query 2";
-    const std::vector<std::int32_t> none(6, -1);
-    EXPECT_EQ(retainedMassWhileDecoding(row, none, 2), 1.0);
+    EXPECT_NEAR(retainedMassWhileDecoding(std::span(row).first(4), timeline, 0), 0.6 / 0.8, 1e-7);
+    EXPECT_NEAR(retainedMassWhileDecoding(std::span(row).first(5), timeline, 1), 0.7 / 0.9, 1e-7);
+    EXPECT_NEAR(retainedMassWhileDecoding(row, timeline, 2), 0.7, 1e-7) << "evicted after token 2, unseen by query 2";
+    timeline.visible = {{{0, 1}, {3, 4}}, {{2, 5}}, {{0, 6}}};
+    EXPECT_NEAR(retainedMassWhileDecoding(std::span(row).first(4), timeline, 0), 0.5 / 0.8, 1e-7)
+        << "the rest is hidden";
+    EXPECT_NEAR(retainedMassWhileDecoding(row, timeline, 2), 1.0, 1e-7);
+    timeline.visible.clear();
+    timeline.evictedAt.assign(6, -1);
+    EXPECT_EQ(retainedMassWhileDecoding(row, timeline, 2), 1.0);
 }
 
 const std::vector<float> errorRow{0.5F, 0.2F, 0.1F, 0.15F, 0.05F};
