@@ -188,7 +188,7 @@ LayerRanking rankingOf(const Scores& layer, int kvHeads, std::int64_t recent)
     LayerRanking result;
     if (layer.values.empty()) {
         const auto tokens = static_cast<std::size_t>(layer.tokens);
-        result.sets.push_back({{}, std::vector<Guard>(tokens, Guard::Layer)});
+        result.sets.assign(static_cast<std::size_t>(layer.sets), {{}, std::vector<Guard>(tokens, Guard::Layer)});
     }
     for (int set = 0; set < layer.sets && !layer.values.empty(); ++set)
         result.sets.push_back(rankingOf(layer.set(set), recent));
@@ -209,11 +209,15 @@ std::vector<LayerRanking> Chooser::rank(std::span<const Scores> scores, const Ch
 
 std::vector<KeepSet> KeepAll::choose(std::span<const Scores> scores, const ChoiceContext& context) const
 {
+    using Sets = std::vector<std::vector<std::int32_t>>;
     std::vector<KeepSet> result;
     for (const Scores& layer : scores) {
         std::vector<std::int32_t> all(static_cast<std::size_t>(layer.tokens));
         std::iota(all.begin(), all.end(), 0);
-        result.push_back(layerKeepSet(std::move(all), context.kvHeads));
+        if (layer.granularity == Granularity::Layer)
+            result.push_back(layerKeepSet(std::move(all), context.kvHeads));
+        else
+            result.push_back({layer.granularity, Sets(static_cast<std::size_t>(layer.sets), all)});
     }
     return result;
 }

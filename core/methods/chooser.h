@@ -75,7 +75,7 @@ std::vector<std::int32_t> selectEnds(std::int64_t tokens, std::int64_t count, co
 /// How a method rounds its budget; empty = the budget's own default.
 using BudgetRule = std::optional<BudgetRounding>;
 
-/// Keeps everything.
+/// Keeps everything, in as many sets as the scores have.
 class KeepAll final : public Chooser {
 public:
     ChooserScope scope() const override { return ChooserScope::Head; }

@@ -52,6 +52,7 @@ struct DecodeStart {
     std::int64_t lastQueryCount = 0; ///< min(needs().promptQueries, promptTokens)
     std::int64_t capacity = 0; ///< the budget in tokens, fixed at the prompt and held while decoding
     std::span<const float> scores; ///< [promptTokens] of this set at the prefill (H2O carries them on); may be empty
+    const Budget* budget = nullptr; ///< of the prompt as it was asked for, for methods that keep all of it (Quest)
     const Budget* decodeBudget = nullptr; ///< share of generated tokens to keep (ShotKV's r_d); null = as the prompt
 };
 

@@ -2,6 +2,8 @@
 
 #include "core/methods/method.h"
 
+#include "core/methods/group_reduction.h"
+
 #include <utility>
 
 namespace kvloupe {
@@ -42,8 +44,8 @@ Scores Method::score(const LayerEvidence& evidence, const PromptLayout& layout) 
     if (scorer)
         return scorer->score(evidence, layout);
     Scores scores;
-    scores.granularity = Granularity::Layer;
-    scores.sets = 1;
+    scores.granularity = granularity;
+    scores.sets = setCount(granularity, evidence.queryHeads, evidence.kvHeads);
     scores.tokens = evidence.tokens;
     scores.firstPosition = evidence.firstPosition;
     return scores;

@@ -39,7 +39,7 @@ struct Method {
 
     /// What the scorer wants to see.
     EvidenceNeeds needs(const PromptLayout& layout) const;
-    /// Scores of one layer; without a scorer an empty Scores of the right length.
+    /// Scores of one layer; without a scorer an empty Scores of the right shape.
     Scores score(const LayerEvidence& evidence, const PromptLayout& layout) const;
     /// The method with its scorer's pooling switched off; nothing if it does not pool.
     std::optional<Method> withoutPooling() const;

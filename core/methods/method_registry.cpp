@@ -12,6 +12,7 @@
 #include "core/methods/nearest_names.h"
 #include "core/methods/observed_attention.h"
 #include "core/methods/parameter_values.h"
+#include "core/methods/quest.h"
 #include "core/methods/random.h"
 #include "core/methods/random_shot.h"
 #include "core/methods/shotkv.h"
@@ -113,7 +114,8 @@ std::span<const MethodInfo> methodRegistry()
 {
     static const std::vector<MethodInfo> methods = {fullMethod(), streamingLlmMethod(), h2oMethod(),
         observedAttentionMethod(), tovaMethod(), snapKvMethod(), shotKvMethod(), randomMethod(), randomShotMethod(),
-        expectedAttentionMethod(), knormMethod(), keyDiffMethod(), lagKvMethod(), finchMethod(), simLayerKvMethod()};
+        expectedAttentionMethod(), knormMethod(), keyDiffMethod(), lagKvMethod(), questMethod(), finchMethod(),
+        simLayerKvMethod()};
     return methods;
 }
 

@@ -18,7 +18,7 @@ enum class GroupReduction { Mean, Max, Sum };
 
 /// Scores of one layer, row-major [sets, T], higher is kept first. `sets` = 1 (layer), KV heads or query heads.
 ///
-/// A method without a scorer (FullKV, StreamingLLM) has a Scores with sets = 1 and no values.
+/// A method without a scorer (FullKV, StreamingLLM) has a Scores of its granularity without values.
 struct Scores {
     Granularity granularity = Granularity::KvHead;
     int sets = 0;

@@ -112,22 +112,16 @@ DecodeVerdict GeneratedTokens::step(const DecodeStep& step)
 
     std::vector<float> scores(held);
     std::ranges::transform(m_sums, scores.begin(), [](double sum) { return static_cast<float>(sum); });
-    const std::vector<std::int32_t> kept = selectTop(scores, count, {0, m_parameters.recent});
-    verdict.scores.assign(step.alive.size(), std::numeric_limits<float>::quiet_NaN());
-    verdict.guards.assign(step.alive.size(), Guard::Prompt);
-    auto next = kept.begin();
+    verdict = cutToBest(step.alive.subspan(prompt), scores, count, m_parameters.recent);
+    verdict.scores.insert(verdict.scores.begin(), prompt, std::numeric_limits<float>::quiet_NaN());
+    verdict.guards.insert(verdict.guards.begin(), prompt, Guard::Prompt);
+    auto next = verdict.evicted.begin();
     std::size_t stays = 0;
     for (std::size_t slot = 0; slot < held; ++slot) {
-        const bool recent = slot + static_cast<std::size_t>(m_parameters.recent) >= held;
-        verdict.guards[prompt + slot] = recent ? Guard::Recent : Guard::None;
-        if (!recent)
-            verdict.scores[prompt + slot] = scores[slot];
-        if (next != kept.end() && *next == static_cast<std::int32_t>(slot)) {
+        if (next != verdict.evicted.end() && *next == step.alive[prompt + slot])
             ++next;
+        else
             m_sums[stays++] = m_sums[slot];
-        } else {
-            verdict.evicted.push_back(step.alive[prompt + slot]);
-        }
     }
     m_sums.resize(stays);
     return verdict;

@@ -120,6 +120,7 @@ public:
         start.promptTokens = run.promptTokens;
         start.alive = m_alive;
         start.capacity = run.capacity;
+        start.budget = run.budget;
         start.decodeBudget = run.decodeBudget;
         if (static_cast<std::size_t>(run.scores.sets) == states && run.scores.tokens == run.promptTokens
             && !run.scores.values.empty())

@@ -68,6 +68,7 @@ struct DecodeRun {
     std::int64_t steps = 0;
     std::int64_t capacity = 0; ///< budget in tokens
     double softmaxScale = 0.0;
+    const Budget* budget = nullptr; ///< of the prompt, as it was asked for
     const Budget* decodeBudget = nullptr; ///< share of generated tokens to keep
 };
 

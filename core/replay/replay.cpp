@@ -264,6 +264,7 @@ CacheTimeline Replay::timeline(int sample, const ScoredSample& scored, const Bud
         run.steps = timeline.steps;
         run.capacity = static_cast<std::int64_t>(capacity);
         run.softmaxScale = info.softmaxScale;
+        run.budget = &budget;
         run.decodeBudget = decodeBudget != nullptr ? decodeBudget : &budget;
         std::vector<HeadTimeline> sets = decodeTimeline(run, rows ? &*rows : nullptr);
         for (std::size_t set = 0; set < sets.size(); ++set)
