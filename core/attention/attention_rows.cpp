@@ -131,6 +131,23 @@ void softmaxRows(std::span<const float> queries, const PackedKeys& keys, std::in
     }
 }
 
+void unmaskedRows(std::span<const float> queries, const PackedKeys& keys, std::int64_t rows, float scale,
+    std::span<float> probabilities, std::int64_t stride)
+{
+    const std::int64_t paddedEnd = roundUpToPanel(keys.size());
+    require(rows >= 0 && keys.size() > 0, "there are no keys");
+    require(stride >= paddedEnd, "the stride is smaller than the row");
+    require(queries.size() >= static_cast<std::size_t>(rows * keys.headDim()), "too few queries");
+    require(probabilities.size() >= static_cast<std::size_t>(rows * stride), "too little room for the rows");
+
+    attention_kernels::dotProducts(queries.data(), rows, keys, 0, paddedEnd, false, 0, probabilities.data(), stride);
+    for (std::int64_t r = 0; r < rows; ++r) {
+        float* row = probabilities.data() + r * stride;
+        attention_kernels::softmax(row, 0, keys.size(), scale);
+        std::fill(row + keys.size(), row + paddedEnd, 0.0F);
+    }
+}
+
 void tile(std::span<const float> queries, const PackedKeys& keys, std::int64_t queryBegin, std::int64_t rows,
     std::int64_t keyBegin, std::int64_t columns, const AttentionShape& shape, std::span<const float> logSumExp,
     std::span<float> out)

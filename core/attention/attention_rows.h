@@ -75,6 +75,12 @@ void softmaxRows(std::span<const float> queries, const PackedKeys& keys, std::in
     const AttentionShape& shape, std::span<float> probabilities, std::int64_t stride,
     std::span<RowStatistics> statistics);
 
+/// Softmax rows of queries [rows, headDim] over all keys, as if there were no causal mask (what KVCache-Factory's H2O
+/// summed). `probabilities` is [rows, stride] with stride >= keys.size() rounded up to 16; columns after the last key
+/// are 0.
+void unmaskedRows(std::span<const float> queries, const PackedKeys& keys, std::int64_t rows, float scale,
+    std::span<float> probabilities, std::int64_t stride);
+
 /// Cells of rows [queryBegin, +rows) and columns [keyBegin, +columns) from recorded log-sum-exps ([rows]); `out` is
 /// [rows, columns] row-major; cells outside the causal window are 0. keyBegin is a multiple of 16.
 void tile(std::span<const float> queries, const PackedKeys& keys, std::int64_t queryBegin, std::int64_t rows,

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <random>
 #include <tuple>
 #include <vector>
@@ -180,6 +181,29 @@ TEST_P(AttentionRowsOfShape, TilesFromLogSumExpsEqualTheRows)
     }
 }
 
+TEST_P(AttentionRowsOfShape, ReachOverAllKeysWithoutAMask)
+{
+    const std::int64_t stride = padded(head.tokens) + 16;
+    std::vector<float> cells(index(head.tokens * stride), -7.0F);
+    attention_rows::unmaskedRows(head.queries, keys, head.tokens, head.shape.scale, cells, stride);
+    for (std::int64_t q = 0; q < head.tokens; ++q) {
+        std::vector<double> expected;
+        for (std::int64_t k = 0; k < head.tokens; ++k) {
+            double product = 0;
+            for (std::int64_t i = 0; i < head.headDim; ++i) {
+                product += static_cast<double>(head.queries[index(q * head.headDim + i)])
+                    * static_cast<double>(head.keys[index(k * head.headDim + i)]);
+            }
+            expected.push_back(std::exp(product * static_cast<double>(head.shape.scale)));
+        }
+        const double sum = std::accumulate(expected.begin(), expected.end(), 0.0);
+        for (std::int64_t k = 0; k < padded(head.tokens); ++k) {
+            const double cell = static_cast<double>(cells[index(q * stride + k)]);
+            ASSERT_NEAR(cell, k < head.tokens ? expected[index(k)] / sum : 0.0, 2e-6) << "query " << q << " key " << k;
+        }
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Shapes, AttentionRowsOfShape,
     testing::Values(std::tuple(1, 64, 0), std::tuple(5, 16, 0), std::tuple(16, 64, 0), std::tuple(97, 64, 0),
         std::tuple(300, 80, 0), std::tuple(130, 128, 0), std::tuple(97, 64, 1), std::tuple(150, 64, 20),
@@ -240,6 +264,13 @@ TEST(AttentionRows, RefuseWhatDoesNotFitTogether)
     EXPECT_THROW(rows(1, 20, 48), Error) << "one query more than there are keys";
     EXPECT_THROW(rows(0, 20, 31), Error) << "rows that overlap";
     EXPECT_THROW(rows(0, 20, 64), Error) << "more room claimed than given";
+    const auto unmasked = [&](const PackedKeys& of, std::int64_t count, std::int64_t stride) {
+        attention_rows::unmaskedRows(head.queries, of, count, 1.0F, cells, stride);
+    };
+    EXPECT_NO_THROW(unmasked(keys, 20, 32));
+    EXPECT_THROW(unmasked(keys, 20, 16), Error) << "rows that overlap";
+    EXPECT_THROW(unmasked(keys, 21, 32), Error) << "more rows than queries";
+    EXPECT_THROW(unmasked(PackedKeys(64), 20, 32), Error) << "no keys";
     EXPECT_THROW(PackedKeys(head.keys, 63), Error) << "no whole number of keys";
     std::vector<float> tile(16 * 16);
     EXPECT_THROW(attention_rows::tile(head.queries, keys, 0, 16, 8, 16, head.shape, cells, tile), Error)
