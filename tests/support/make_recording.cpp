@@ -212,6 +212,21 @@ public:
     }
 
 private:
+    /// [heads, count]: head h weighs channel c of its values by 1 + (h + c) % 5.
+    std::vector<float> outputNorms(std::span<const float> values, std::int64_t count) const
+    {
+        const std::int64_t dim = m_options.headDim;
+        std::vector<float> norms(index(m_options.heads * count), 0.0F);
+        for (std::int64_t head = 0; head < m_options.heads; ++head) {
+            const std::int64_t kvHead = head / (m_options.heads / m_options.kvHeads);
+            for (std::int64_t token = 0; token < count; ++token)
+                for (std::int64_t channel = 0; channel < dim; ++channel)
+                    norms[index(head * count + token)] += static_cast<float>(1 + (head + channel) % 5)
+                        * std::abs(values[index((kvHead * count + token) * dim + channel)]);
+        }
+        return norms;
+    }
+
     void recordTokens(const SyntheticLayer& vectors, int layer, std::int64_t begin, std::int64_t count)
     {
         const std::int64_t dim = m_options.headDim;
@@ -219,7 +234,13 @@ private:
         const auto beforeRope = slice(vectors.queriesBeforeRope, m_options.heads, dim, begin, count);
         const auto keys = slice(vectors.keys, m_options.kvHeads, dim, begin, count);
         const auto values = slice(vectors.values, m_options.kvHeads, dim, begin, count);
-        m_recorder->beginLayer({layer, begin, count, queries, keys, values, beforeRope}, m_options.window);
+        LayerVectors recorded{layer, begin, count, queries, keys, values, beforeRope};
+        std::vector<float> norms;
+        if (m_options.outputNorms) {
+            norms = outputNorms(values, count);
+            recorded.outputValueNorms = norms;
+        }
+        m_recorder->beginLayer(recorded, m_options.window);
         const std::int64_t blocks = (count + blockRows - 1) / blockRows;
         tbb::parallel_for(std::int64_t{0}, m_options.heads * blocks, [&](std::int64_t work) {
             const auto head = static_cast<int>(work / blocks);

@@ -24,6 +24,7 @@ struct SyntheticRecording {
     int samples = 1;
     bool shots = true; ///< "Question: ... Answer: ..." text with spans, else one instruction
     std::int64_t window = 0; ///< sliding window of every layer, 0 = global
+    bool outputNorms = false; ///< 1-norms of W_o,h v for a diagonal W_o,h that differs by head
     bool merge = true; ///< false leaves the folder of parts
 };
 

@@ -41,6 +41,7 @@ int main(int argc, char** argv)
     app.add_option("--compression", options.compression, "none, fast or small")
         ->transform(CLI::CheckedTransformer(compressions));
     app.add_flag("!--no-shots", options.shots, "plain text instead of a few-shot prompt");
+    app.add_flag("--output-norms", options.outputNorms, "1-norms of W_o v, as CriticalKV reads them");
     app.add_flag("!--no-merge", options.merge, "leave the folder of parts");
     CLI11_PARSE(app, argc, argv);
     if (options.heads % options.kvHeads != 0 || options.headDim % 2 != 0) {

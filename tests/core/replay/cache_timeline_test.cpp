@@ -220,7 +220,10 @@ TEST(CacheTimeline, CarriesTheScoresOfThePrefillOn)
 {
     // h2o_drop of docs/methods.md: 3 heavy, 2 recent, a prompt of 8 tokens of head 0.
     const auto map = workedHead0();
-    Scores scores{Granularity::KvHead, 1, 8, 0, std::vector<float>(8, 0.0F), {}};
+    Scores scores;
+    scores.sets = 1;
+    scores.tokens = 8;
+    scores.values.assign(8, 0.0F);
     for (std::size_t query = 0; query < 8; ++query)
         for (std::size_t key = 0; key <= query; ++key)
             scores.values[key] += map[query][key];

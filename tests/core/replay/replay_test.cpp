@@ -28,6 +28,7 @@ SyntheticRecording smallOptions(RecordKind kind)
     options.promptTokens = 150;
     options.generatedTokens = 12;
     options.kind = kind;
+    options.outputNorms = true;
     return options;
 }
 
