@@ -46,7 +46,10 @@ COMMON = ["StreamingLLMPress()", "StreamingLLMPress(n_sink=6)", "TOVAPress()", *
           "AdaKVPress(ExpectedAttentionPress(epsilon=1e-2))", "AdaKVPress(KnormPress(), alpha_safeguard=0.5)",
           "AdaKVPress(KeyDiffPress(), alpha_safeguard=0)", "AdaKVPress(LagKVPress(lag_size=16, cross_scoring=True))",
           "CriticalKVPress(ExpectedAttentionPress(use_vnorm=False))",
-          "CriticalAdaKVPress(ExpectedAttentionPress(use_vnorm=False))"]
+          "CriticalAdaKVPress(ExpectedAttentionPress(use_vnorm=False))", "CriticalKVPress(KnormPress())",
+          "CriticalAdaKVPress(KnormPress())", "AdaKVPress(LagKVPress(lag_size=16))",
+          "ChunkKVPress(LagKVPress(lag_size=16), chunk_length=10)", "ChunkKVPress(ExpectedAttentionPress())",
+          "ChunkKVPress(TOVAPress())"]
 WINDOWED = ["SnapKVPress({w})", "SnapKVPress({w}, kernel_size=3)", "PyramidKVPress({w})", "PyramidKVPress({w}, beta=3)",
             "ChunkKVPress(SnapKVPress({w}))", "ChunkKVPress(SnapKVPress({w}), chunk_length=7)", "AdaKVPress(SnapKVPress({w}))",
             "AdaKVPress(SnapKVPress({w}), alpha_safeguard=0.6)", "CriticalKVPress(SnapKVPress({w}))",
