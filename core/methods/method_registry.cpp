@@ -2,6 +2,9 @@
 
 #include "core/methods/method_registry.h"
 
+#include "core/methods/adakv.h"
+#include "core/methods/chunkkv.h"
+#include "core/methods/criticalkv.h"
 #include "core/methods/expected_attention.h"
 #include "core/methods/finch.h"
 #include "core/methods/full.h"
@@ -113,9 +116,9 @@ std::string_view parameterTypeName(ParameterInfo::Type type)
 std::span<const MethodInfo> methodRegistry()
 {
     static const std::vector<MethodInfo> methods = {fullMethod(), streamingLlmMethod(), h2oMethod(),
-        observedAttentionMethod(), tovaMethod(), snapKvMethod(), shotKvMethod(), randomMethod(), randomShotMethod(),
-        expectedAttentionMethod(), knormMethod(), keyDiffMethod(), lagKvMethod(), questMethod(), finchMethod(),
-        simLayerKvMethod()};
+        observedAttentionMethod(), tovaMethod(), snapKvMethod(), chunkKvMethod(), shotKvMethod(), randomMethod(),
+        randomShotMethod(), expectedAttentionMethod(), knormMethod(), keyDiffMethod(), lagKvMethod(), adaKvMethod(),
+        criticalKvMethod(), questMethod(), finchMethod(), simLayerKvMethod()};
     return methods;
 }
 
