@@ -27,13 +27,13 @@ struct DecodeNeeds {
 struct KeyRows {
     const float* data = nullptr;
     int headDim = 0;
-    std::span<const std::int32_t> slots; ///< row of `data` for each i; empty = i itself
+    std::span<const std::int32_t> rowNumbers; ///< row of `data` for each i; empty = i itself
 
     bool empty() const { return data == nullptr; }
     std::span<const float> row(std::size_t i) const
     {
-        const std::size_t slot = slots.empty() ? i : static_cast<std::size_t>(slots[i]);
-        return {data + slot * static_cast<std::size_t>(headDim), static_cast<std::size_t>(headDim)};
+        const std::size_t number = rowNumbers.empty() ? i : static_cast<std::size_t>(rowNumbers[i]);
+        return {data + number * static_cast<std::size_t>(headDim), static_cast<std::size_t>(headDim)};
     }
 };
 
