@@ -52,7 +52,7 @@ COMMON = ["StreamingLLMPress()", "StreamingLLMPress(n_sink=6)", "TOVAPress()", *
           "ChunkKVPress(TOVAPress())"]
 WINDOWED = ["SnapKVPress({w})", "SnapKVPress({w}, kernel_size=3)", "PyramidKVPress({w})", "PyramidKVPress({w}, beta=3)",
             "ChunkKVPress(SnapKVPress({w}))", "ChunkKVPress(SnapKVPress({w}), chunk_length=7)", "AdaKVPress(SnapKVPress({w}))",
-            "AdaKVPress(SnapKVPress({w}), alpha_safeguard=0.6)", "CriticalKVPress(SnapKVPress({w}))",
+            "AdaKVPress(SnapKVPress({w}), alpha_safeguard=0.95)", "CriticalKVPress(SnapKVPress({w}))",
             "CriticalKVPress(SnapKVPress({w}), first_stage_ratio=0.25)", "CriticalAdaKVPress(SnapKVPress({w}))", "FinchPress()",
             "FinchPress(normalize_scores=False)", "FinchPress(chunk_length=90)"]
 LAZY = [f"SimLayerKVPress(lazy_threshold={threshold}, n_recent={recent})" for threshold in (0.1, 0.2, 0.3, 0.5) for recent in (8, 24)]

@@ -375,5 +375,75 @@ TEST(KvpressReference, LagKvKeepsWhatLagKVPressKeeps)
     EXPECT_EQ(compare("LagKVPress(cross_scoring=True)", "lagkv@kvpress:cross_scoring=true"), (Compared{8, 8, 16, 0}));
 }
 
+TEST(KvpressReference, ChunkKvKeepsWhatChunkKVPressKeeps)
+{
+    EXPECT_EQ(compare("ChunkKVPress(SnapKVPress())", "chunkkv@kvpress"), (Compared{6, 6, 6, 6}));
+    EXPECT_EQ(compare("ChunkKVPress(SnapKVPress(window_size=8))", "chunkkv@kvpress:scorer.window=8"),
+        (Compared{156, 156, 0, 0}));
+    EXPECT_EQ(
+        compare("ChunkKVPress(SnapKVPress(window_size=8), chunk_length=7)", "chunkkv@kvpress:chunk=7,scorer.window=8"),
+        (Compared{156, 156, 0, 0}));
+    EXPECT_EQ(compare("ChunkKVPress(KnormPress(), chunk_length=10)", "chunkkv@kvpress:chunk=10,scorer=knorm@kvpress"),
+        (Compared{156, 156, 0, 0}));
+    EXPECT_EQ(compare("ChunkKVPress(LagKVPress(lag_size=16), chunk_length=10)",
+                  "chunkkv@kvpress:chunk=10,scorer=lagkv@kvpress,scorer.lag=16"),
+        (Compared{98, 98, 58, 58}));
+    EXPECT_EQ(compare("ChunkKVPress(ExpectedAttentionPress())", "chunkkv@kvpress:scorer=expected_attention@kvpress"),
+        (Compared{156, 156, 0, 0}));
+    EXPECT_EQ(compare("ChunkKVPress(TOVAPress())", "chunkkv@kvpress:scorer=tova@kvpress"), (Compared{156, 156, 0, 0}));
+}
+
+TEST(KvpressReference, AdaKvKeepsWhatAdaKVPressKeeps)
+{
+    EXPECT_EQ(compare("AdaKVPress(SnapKVPress())", "adakv@kvpress"), (Compared{6, 6, 6, 0}));
+    EXPECT_EQ(compare("AdaKVPress(SnapKVPress(window_size=8))", "adakv@kvpress:scorer.window=8"),
+        (Compared{146, 146, 10, 0}));
+    EXPECT_EQ(compare("AdaKVPress(SnapKVPress(window_size=8), alpha_safeguard=0.95)",
+                  "adakv@kvpress:scorer.window=8,alpha=0.95"),
+        (Compared{146, 146, 10, 0}));
+    EXPECT_EQ(compare("AdaKVPress(ExpectedAttentionPress(epsilon=1e-2))",
+                  "adakv@kvpress:scorer=expected_attention@kvpress,scorer.epsilon=0.01"),
+        (Compared{156, 156, 0, 0}));
+    EXPECT_EQ(compare("AdaKVPress(KnormPress(), alpha_safeguard=0.5)", "adakv@kvpress:scorer=knorm@kvpress,alpha=0.5"),
+        (Compared{156, 156, 0, 0}));
+    EXPECT_EQ(compare("AdaKVPress(KeyDiffPress(), alpha_safeguard=0)", "adakv@kvpress:scorer=keydiff@kvpress,alpha=0"),
+        (Compared{156, 156, 0, 0}));
+    EXPECT_EQ(compare("AdaKVPress(LagKVPress(lag_size=16, cross_scoring=True))",
+                  "adakv@kvpress:scorer=lagkv@kvpress,scorer.lag=16,scorer.cross_scoring=true"),
+        (Compared{96, 96, 60, 0}));
+    EXPECT_EQ(compare("AdaKVPress(LagKVPress(cross_scoring=True))",
+                  "adakv@kvpress:scorer=lagkv@kvpress,scorer.cross_scoring=true"),
+        (Compared{8, 8, 16, 0}));
+    EXPECT_EQ(compare("AdaKVPress(LagKVPress(lag_size=16))", "adakv@kvpress:scorer=lagkv@kvpress,scorer.lag=16"),
+        (Compared{18, 18, 138, 78}));
+}
+
+TEST(KvpressReference, CriticalKvKeepsWhatCriticalKVPressKeeps)
+{
+    EXPECT_EQ(compare("CriticalKVPress(SnapKVPress())", "criticalkv@kvpress"), (Compared{6, 6, 6, 0}));
+    EXPECT_EQ(compare("CriticalKVPress(SnapKVPress(window_size=8))", "criticalkv@kvpress:scorer.window=8"),
+        (Compared{146, 146, 10, 0}));
+    EXPECT_EQ(compare("CriticalKVPress(SnapKVPress(window_size=8), first_stage_ratio=0.25)",
+                  "criticalkv@kvpress:scorer.window=8,first_share=0.25"),
+        (Compared{146, 146, 10, 0}));
+    EXPECT_EQ(compare("CriticalKVPress(ExpectedAttentionPress(use_vnorm=False))",
+                  "criticalkv@kvpress:scorer=expected_attention@kvpress,scorer.vnorm=false"),
+        (Compared{156, 156, 0, 0}));
+    EXPECT_EQ(compare("CriticalKVPress(KnormPress())", "criticalkv@kvpress:scorer=knorm@kvpress"),
+        (Compared{156, 156, 0, 0}));
+}
+
+TEST(KvpressReference, CriticalKvWithSharedBudgetsKeepsWhatCriticalAdaKVPressKeeps)
+{
+    EXPECT_EQ(compare("CriticalAdaKVPress(SnapKVPress())", "criticalkv@kvpress-ada"), (Compared{6, 6, 6, 0}));
+    EXPECT_EQ(compare("CriticalAdaKVPress(SnapKVPress(window_size=8))", "criticalkv@kvpress-ada:scorer.window=8"),
+        (Compared{146, 146, 10, 0}));
+    EXPECT_EQ(compare("CriticalAdaKVPress(ExpectedAttentionPress(use_vnorm=False))",
+                  "criticalkv@kvpress-ada:scorer=expected_attention@kvpress,scorer.vnorm=false"),
+        (Compared{156, 156, 0, 0}));
+    EXPECT_EQ(compare("CriticalAdaKVPress(KnormPress())", "criticalkv@kvpress-ada:scorer=knorm@kvpress"),
+        (Compared{156, 156, 0, 0}));
+}
+
 } // namespace
 } // namespace kvloupe
