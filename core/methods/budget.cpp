@@ -194,16 +194,22 @@ std::int64_t Budget::tokensKept(std::int64_t tokens, std::optional<BudgetRoundin
         kept = static_cast<std::int64_t>(Wide{tokens} * numerator / m_denominator);
         break;
     }
-    case BudgetRounding::TruncateDouble: {
-        const double ratio = removed ? m_value : 1.0 - m_value;
-        kept = static_cast<std::int64_t>(count * (1.0 - ratio));
+    case BudgetRounding::TruncateDouble:
+        kept = static_cast<std::int64_t>(tokensUnrounded(tokens));
         break;
-    }
     case BudgetRounding::HalfEven:
         kept = static_cast<std::int64_t>(std::nearbyint(count * (removed ? 1.0 - m_value : m_value)));
         break;
     }
     return std::clamp<std::int64_t>(kept, 1, tokens);
+}
+
+double Budget::tokensUnrounded(std::int64_t tokens) const
+{
+    if (m_kind == BudgetKind::Capacity)
+        return static_cast<double>(std::min(m_numerator, tokens));
+    const double ratio = m_kind == BudgetKind::CompressionRatio ? m_value : 1.0 - m_value;
+    return static_cast<double>(tokens) * (1.0 - ratio);
 }
 
 } // namespace kvloupe

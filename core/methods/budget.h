@@ -42,6 +42,10 @@ public:
     /// TruncateDouble for a compression ratio. A capacity is min(capacity, tokens) whatever the rounding.
     std::int64_t tokensKept(std::int64_t tokens, std::optional<BudgetRounding> rounding = std::nullopt) const;
 
+    /// What TruncateDouble truncates, tokens * (1.0 - cr) in IEEE double, for rules that round later (PyramidKV). A
+    /// capacity is min(capacity, tokens).
+    double tokensUnrounded(std::int64_t tokens) const;
+
     bool operator==(const Budget&) const = default;
 
 private:

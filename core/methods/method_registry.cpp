@@ -15,6 +15,7 @@
 #include "core/methods/nearest_names.h"
 #include "core/methods/observed_attention.h"
 #include "core/methods/parameter_values.h"
+#include "core/methods/pyramidkv.h"
 #include "core/methods/quest.h"
 #include "core/methods/random.h"
 #include "core/methods/random_shot.h"
@@ -116,9 +117,9 @@ std::string_view parameterTypeName(ParameterInfo::Type type)
 std::span<const MethodInfo> methodRegistry()
 {
     static const std::vector<MethodInfo> methods = {fullMethod(), streamingLlmMethod(), h2oMethod(),
-        observedAttentionMethod(), tovaMethod(), snapKvMethod(), chunkKvMethod(), shotKvMethod(), randomMethod(),
-        randomShotMethod(), expectedAttentionMethod(), knormMethod(), keyDiffMethod(), lagKvMethod(), adaKvMethod(),
-        criticalKvMethod(), questMethod(), finchMethod(), simLayerKvMethod()};
+        observedAttentionMethod(), tovaMethod(), snapKvMethod(), pyramidKvMethod(), chunkKvMethod(), shotKvMethod(),
+        randomMethod(), randomShotMethod(), expectedAttentionMethod(), knormMethod(), keyDiffMethod(), lagKvMethod(),
+        adaKvMethod(), criticalKvMethod(), questMethod(), finchMethod(), simLayerKvMethod()};
     return methods;
 }
 

@@ -80,14 +80,9 @@ Scores SnapKvScorer::score(const LayerEvidence& evidence, const PromptLayout& la
     return finishedScores(reduced.scores, reduced.scale / divisor, granularity, evidence);
 }
 
-MethodInfo snapKvMethod()
+std::vector<ParameterInfo> snapKvScorerParameters()
 {
-    MethodInfo info;
-    info.name = "snapkv";
-    info.title = "SnapKV";
-    info.summary = "Keeps what the last prompt queries look at, smoothed along the tokens, and these last tokens.";
-    info.source = "Li et al. 2024, arXiv 2404.14469, section 4";
-    info.parameters = {
+    return {
         {"window", ParameterInfo::Type::Integer, "32", "last prompt queries that vote; their tokens are always kept", 1,
             65536, {}},
         {"kernel", ParameterInfo::Type::Integer, "7", "tokens pooled around each token, odd", 1, 65535, {}},
@@ -100,8 +95,33 @@ MethodInfo snapKvMethod()
         {"window_reduce", ParameterInfo::Type::Choice, "sum",
             "how the votes of the window are brought to one score; the same ranking, but criticalkv adds to the scores",
             0, 0, {"sum", "mean"}},
-        budgetRoundingParameter(),
     };
+}
+
+SnapKvScorer::Parameters snapKvScorerParameters(const ParameterValues& values)
+{
+    SnapKvScorer::Parameters parameters;
+    parameters.window = static_cast<int>(integerValue(values, "window"));
+    parameters.kernel = static_cast<int>(integerValue(values, "kernel"));
+    parameters.pooling = poolingValue(values, "pool");
+    parameters.granularity = granularityValue(values, "granularity");
+    parameters.reduction = reductionValue(values, "gqa_reduce");
+    parameters.stage = values.at("gqa_stage") == "after_pool" ? SnapKvScorer::GroupStage::AfterPooling
+                                                              : SnapKvScorer::GroupStage::BeforePooling;
+    parameters.windowReduction = values.at("window_reduce") == "mean" ? SnapKvScorer::WindowReduction::Mean
+                                                                      : SnapKvScorer::WindowReduction::Sum;
+    return parameters;
+}
+
+MethodInfo snapKvMethod()
+{
+    MethodInfo info;
+    info.name = "snapkv";
+    info.title = "SnapKV";
+    info.summary = "Keeps what the last prompt queries look at, smoothed along the tokens, and these last tokens.";
+    info.source = "Li et al. 2024, arXiv 2404.14469, section 4";
+    info.parameters = snapKvScorerParameters();
+    info.parameters.push_back(budgetRoundingParameter());
     info.presets = {
         {"kvpress",
             {{"window", "64"}, {"kernel", "5"}, {"pool", "avg"}, {"gqa_stage", "after_pool"}, {"window_reduce", "mean"},
@@ -113,17 +133,7 @@ MethodInfo snapKvMethod()
             "the paper's LongBench runs: one set per query head"},
     };
     info.make = [](const ParameterValues& values) {
-        SnapKvScorer::Parameters parameters;
-        parameters.window = static_cast<int>(integerValue(values, "window"));
-        parameters.kernel = static_cast<int>(integerValue(values, "kernel"));
-        parameters.pooling = poolingValue(values, "pool");
-        parameters.granularity = granularityValue(values, "granularity");
-        parameters.reduction = reductionValue(values, "gqa_reduce");
-        parameters.stage = values.at("gqa_stage") == "after_pool" ? SnapKvScorer::GroupStage::AfterPooling
-                                                                  : SnapKvScorer::GroupStage::BeforePooling;
-        parameters.windowReduction = values.at("window_reduce") == "mean" ? SnapKvScorer::WindowReduction::Mean
-                                                                          : SnapKvScorer::WindowReduction::Sum;
-
+        const SnapKvScorer::Parameters parameters = snapKvScorerParameters(values);
         TopScores::Parameters choice;
         choice.rounding = budgetRule(values);
 

@@ -7,6 +7,7 @@
 #include "core/methods/scorer.h"
 
 #include <memory>
+#include <vector>
 
 namespace kvloupe {
 
@@ -46,6 +47,10 @@ public:
 private:
     Parameters m_parameters;
 };
+
+/// What can be set of the scorer, for SnapKV and whoever ranks as it does (PyramidKV).
+std::vector<ParameterInfo> snapKvScorerParameters();
+SnapKvScorer::Parameters snapKvScorerParameters(const ParameterValues& values);
 
 MethodInfo snapKvMethod();
 
