@@ -2,6 +2,7 @@
 
 #include "core/recording/attention_recorder.h"
 
+#include "core/attention/block_column_sums.h"
 #include "core/recording/recording.h"
 #include "core/recording/row_order.h"
 #include "core/recording/tile_pyramid.h"
@@ -65,14 +66,8 @@ struct PyramidBand {
     std::vector<Half> mean;
 };
 
-// Column sums are added in fixed point: integers add up to the same whatever the order of the blocks. A sum is at most
-// the number of tokens, so 2^-42 steps hold prompts of two million tokens with errors around 1e-13.
-constexpr double columnSumSteps = static_cast<double>(std::int64_t{1} << 42);
-
 struct HeadState {
     std::mutex mutex;
-    std::vector<std::int64_t> columnSums; // [P], in steps
-    std::int64_t rowsDone = 0;
     std::map<std::pair<int, std::int64_t>, PyramidBand> bands; // by (factor, tile row)
 };
 
@@ -125,6 +120,7 @@ struct AttentionRecorder::State {
         , scratch([compression = options.compression] { return Scratch(compression); })
         , generated(index(modelInfo.numLayers))
         , heldRows(index(modelInfo.numLayers))
+        , columnSums(modelInfo.numHeads, tokensOfPrompt)
     {
         options.rowOrder = options.rowOrder || options.kind == RecordKind::Statistics;
         const std::int64_t coarsest = std::max<std::int64_t>(overview, factors.empty() ? 1 : factors.back());
@@ -156,8 +152,6 @@ struct AttentionRecorder::State {
     void pyramidRows(int layer, int head, std::int64_t queryBegin, std::int64_t end, Scratch& local);
     void overviewRows(int head, std::int64_t queryBegin, Scratch& local);
     void writeBand(int layer, int head, int factor, std::int64_t tileRow, const PyramidBand& band, Scratch& local);
-    void addColumnSums(int head, std::int64_t queryBegin, std::int64_t rows, std::span<const float> probabilities,
-        std::int64_t stride);
     void means(int level, std::int64_t row, std::int64_t firstRow, std::span<float> out, const Scratch& local) const;
     void endPrompt(int layer);
 
@@ -195,6 +189,7 @@ struct AttentionRecorder::State {
     std::vector<Half> decodeRow; // [map heads, position + 1]
     // Rows held back for `last:N`, by generated index.
     std::vector<std::deque<std::pair<std::int64_t, std::vector<Half>>>> heldRows;
+    BlockColumnSums columnSums; // of the layer in hand
 };
 
 /// Puts what is kept of one row at place `at` of each array; `cells` ends with the row's own token.
@@ -253,10 +248,9 @@ void AttentionRecorder::State::beginPrompt(const LayerVectors& vectors, std::int
     overviewMaximum.assign(index(model.numHeads * edge * edge), 0);
     overviewMean.assign(overviewMaximum.size(), 0);
     for (HeadState& head : heads) {
-        head.columnSums.assign(index(promptTokens), 0);
-        head.rowsDone = 0;
         head.bands.clear();
     }
+    columnSums.clear();
     writePromptVectors(vectors);
 }
 
@@ -323,7 +317,7 @@ void AttentionRecorder::State::promptBlock(int layer, int head, std::int64_t que
     if (std::binary_search(maps.begin(), maps.end(), head)) {
         mapTiles(layer, head, queryBegin, rows, probabilities, stride, local);
     }
-    addColumnSums(head, queryBegin, rows, probabilities, stride);
+    columnSums.add(head, queryBegin, rows, probabilities, stride);
     if (levels > 0) {
         local.pyramid.build(probabilities, rows, end, stride, levels);
         pyramidRows(layer, head, queryBegin, end, local);
@@ -356,25 +350,6 @@ void AttentionRecorder::State::mapTiles(int layer, int head, std::int64_t queryB
         }
         writer.writeMapTile(layer, head, queryBegin / tileSize, column / tileSize, local.tile, local.codec);
     }
-}
-
-void AttentionRecorder::State::addColumnSums(
-    int head, std::int64_t queryBegin, std::int64_t rows, std::span<const float> probabilities, std::int64_t stride)
-{
-    const std::int64_t end = queryBegin + rows;
-    std::vector<float> sums(index(end));
-    for (std::int64_t r = 0; r < rows; ++r) {
-        const float* row = probabilities.data() + r * stride;
-        for (std::int64_t c = 0; c < end; ++c) {
-            sums[index(c)] += row[c];
-        }
-    }
-    HeadState& state = heads[index(head)];
-    const std::lock_guard lock(state.mutex);
-    for (std::size_t c = 0; c < sums.size(); ++c) {
-        state.columnSums[c] += std::llround(static_cast<double>(sums[c]) * columnSumSteps);
-    }
-    state.rowsDone += rows;
 }
 
 void AttentionRecorder::State::means(
@@ -471,17 +446,13 @@ void AttentionRecorder::State::overviewRows(int head, std::int64_t queryBegin, S
 
 void AttentionRecorder::State::endPrompt(int layer)
 {
-    std::vector<float> columnSums(index(model.numHeads * promptTokens));
-    for (std::int64_t h = 0; h < model.numHeads; ++h) {
-        const HeadState& head = heads[index(h)];
-        if (head.rowsDone != promptTokens) {
-            throw RecordingError(
-                fmt::format("layer {} head {}: found {} rows, expected {}", layer, h, head.rowsDone, promptTokens));
+    for (int head = 0; head < model.numHeads; ++head) {
+        if (columnSums.rowsAdded(head) != promptTokens) {
+            throw RecordingError(fmt::format(
+                "layer {} head {}: found {} rows, expected {}", layer, head, columnSums.rowsAdded(head), promptTokens));
         }
-        std::transform(head.columnSums.begin(), head.columnSums.end(), columnSums.begin() + h * promptTokens,
-            [](std::int64_t steps) { return static_cast<float>(static_cast<double>(steps) / columnSumSteps); });
     }
-    writer.write(layer, TokenArray::ColumnSum, 0, promptTokens, std::move(columnSums));
+    writer.write(layer, TokenArray::ColumnSum, 0, promptTokens, columnSums.sums());
     for (auto& [array, values] : rowArrays) {
         writer.write(layer, array, 0, promptTokens, std::move(values));
     }
