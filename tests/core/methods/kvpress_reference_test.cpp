@@ -310,6 +310,14 @@ TEST(KvpressReference, SnapKvKeepsWhatSnapKVPressKeeps)
         (Compared{146, 146, 10, 0}));
 }
 
+TEST(KvpressReference, PyramidKvKeepsWhatPyramidKVPressKeeps)
+{
+    EXPECT_EQ(compare("PyramidKVPress()", "pyramidkv@kvpress"), (Compared{6, 6, 6, 0}));
+    EXPECT_EQ(compare("PyramidKVPress(window_size=8)", "pyramidkv@kvpress:window=8"), (Compared{146, 146, 10, 0}));
+    EXPECT_EQ(compare("PyramidKVPress(window_size=8, beta=3)", "pyramidkv@kvpress:window=8,beta=3"),
+        (Compared{146, 146, 10, 0}));
+}
+
 TEST(KvpressReference, ObservedAttentionKeepsWhatObservedAttentionPressKeeps)
 {
     EXPECT_EQ(compare("ObservedAttentionPress()", "observed_attention@kvpress"), (Compared{168, 168, 0, 0}));
