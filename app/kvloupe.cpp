@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
+#include "app/commands/analyze_command.h"
 #include "app/commands/info_command.h"
 #include "app/commands/methods_command.h"
 #include "app/commands/models_command.h"
@@ -44,6 +45,7 @@ void addOwnCommands(CLI::App& program)
     addVerifyCommand(program);
     addMethodsCommand(program);
     addReplayCommand(program);
+    addAnalyzeCommand(program);
     addTokenizeCommand(program);
     addModelsCommand(program);
 }

@@ -43,8 +43,6 @@ EvidenceNeeds evidenceNeeds(const AnalysedSample& sample)
     if (sample.wants(Metric::SpanMass) || sample.wants(Metric::RetainedMass)
         || sample.wants(Metric::RepresentationError))
         needs.lastRows = sample.options.lastRows;
-    needs.columnSums
-        = sample.wants(Metric::SpanMass) || sample.wants(Metric::Cumulative) || sample.wants(Metric::Concentration);
     needs.values = sample.wants(Metric::RepresentationError);
     return needs;
 }

@@ -5,6 +5,8 @@
 #include "core/metrics/recorded_sparsity.h"
 #include "core/metrics/region_mass.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <string_view>
 
@@ -65,8 +67,25 @@ void writeSpanMass(const AnalysedSample& sample, int layer, int head, std::strin
     }
 }
 
+/// Attention that every prompt token received from all prompt queries, [queryHeads, T]: all of the prompt, also where a
+/// sliding window has left it.
+std::vector<float> recordedColumnSums(const AnalysedSample& sample, int layer)
+{
+    const Recording& recording = sample.recording;
+    const std::int64_t values = recording.model().numHeads * sample.layout.totalTokens();
+    std::vector<float> sums;
+    if (recording.has(sample.sample, layer, TokenArray::ColumnSum))
+        sums = recording.read(sample.sample, layer, TokenArray::ColumnSum);
+    if (std::ssize(sums) != values)
+        throw RecordingError(fmt::format("{}: sample {}, layer {}: {} is needed, found {} values, expected {}; record "
+                                         "with --record stats or more",
+            recording.path().string(), sample.sample, layer, tokenArrayName(TokenArray::ColumnSum), sums.size(),
+            values));
+    return sums;
+}
+
 void writeSpanMasses(const AnalysedSample& sample, int layer, int head, const LayerEvidence& evidence,
-    const GeneratedAttention* generated)
+    std::span<const float> columnSums, const GeneratedAttention* generated)
 {
     const TokenRange cache = sample.cacheOf(layer);
     std::vector<double> last(sample.regions.regions().size(), 0.0);
@@ -76,8 +95,8 @@ void writeSpanMasses(const AnalysedSample& sample, int layer, int head, const La
             last[region] += mass[region] / static_cast<double>(evidence.lastRowCount);
     }
     writeSpanMass(sample, layer, head, "last", last, cache);
-    writeSpanMass(sample, layer, head, "prompt",
-        massByRegion(evidence.columnSum(head), evidence.firstPosition, sample.regions), cache);
+    writeSpanMass(
+        sample, layer, head, "prompt", massByRegion(columnSums, 0, sample.regions), {0, sample.promptTokens()});
     if (generated == nullptr)
         return;
     const auto tokens = static_cast<std::size_t>(sample.layout.totalTokens());
@@ -109,11 +128,17 @@ void writeAttentionMeasures(
     const AnalysedSample& sample, int layer, const LayerEvidence& evidence, const GeneratedAttention* generated)
 {
     writeSparsity(sample, layer);
+    const bool curves = sample.wants(Metric::Cumulative) || sample.wants(Metric::Concentration);
+    if (!curves && !sample.wants(Metric::SpanMass))
+        return;
+    const std::vector<float> sums = recordedColumnSums(sample, layer);
     for (const int head : sample.heads) {
+        const auto columns = std::span(sums).subspan(static_cast<std::size_t>(head * sample.layout.totalTokens()),
+            static_cast<std::size_t>(sample.promptTokens()));
         if (sample.wants(Metric::SpanMass))
-            writeSpanMasses(sample, layer, head, evidence, generated);
-        if (sample.wants(Metric::Cumulative) || sample.wants(Metric::Concentration))
-            writeCurves(sample, layer, head, evidence.columnSum(head));
+            writeSpanMasses(sample, layer, head, evidence, columns, generated);
+        if (curves)
+            writeCurves(sample, layer, head, columns);
     }
 }
 

@@ -82,17 +82,15 @@ struct PairComparison::State {
         std::array<std::set<std::pair<Keys, Place>>, 2> measured;
     };
     std::vector<Table> tables;
-    int samples = 0;
 
     void addTo(Table& table, std::size_t side, int pair, const MeasureRow& row, bool allLayers);
     void writeGroup(const Table& table, const Keys& keys, const Group& group, const BootstrapOptions& options,
         const std::function<void(const MeasureRow&)>& sink) const;
 };
 
-PairComparison::PairComparison(std::span<const Metric> metrics, int samples)
+PairComparison::PairComparison(std::span<const Metric> metrics)
     : m_state(std::make_unique<State>())
 {
-    m_state->samples = samples;
     for (const Metric metric : metrics) {
         const MetricInfo& info = metricInfo(metric);
         if (metric == Metric::SparsityRows)

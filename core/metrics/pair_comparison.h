@@ -29,8 +29,8 @@ std::vector<std::pair<int, int>> pairedSamples(const Recording& first, const Rec
 /// head by head. Beside every layer stands one row without a layer, over the heads of all layers.
 class PairComparison {
 public:
-    /// `metrics` are to be found in every call of add(); `samples` pairs.
-    PairComparison(std::span<const Metric> metrics, int samples);
+    /// `metrics`: what rows come of. Throws Error for sparsity_rows, whose queries are not the same on both sides.
+    explicit PairComparison(std::span<const Metric> metrics);
     ~PairComparison();
 
     enum class Side { First, Second };
