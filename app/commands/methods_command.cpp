@@ -9,7 +9,9 @@
 #include <fmt/format.h>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace kvloupe {
@@ -53,9 +55,26 @@ std::string rangeText(const ParameterInfo& parameter)
     return fmt::format("{}", fmt::join(values, " | "));
 }
 
+/// The method with its default parameters; of one that is made from a file, what can be said without it.
+Method defaultMethod(const MethodInfo& info)
+{
+    if (!info.takesPath)
+        return parseMethod(info.name);
+    Method method;
+    method.name = info.name;
+    method.fidelity = info.fidelity;
+    return method;
+}
+
+/// Level of its sets; nothing if a file says it.
+std::optional<std::string_view> granularityOf(const MethodInfo& info, const Method& method)
+{
+    return info.takesPath ? std::nullopt : std::optional(granularityName(method.granularity));
+}
+
 Json methodJson(const MethodInfo& info)
 {
-    const Method method = parseMethod(info.name);
+    const Method method = defaultMethod(info);
     Json parameters = Json::array();
     for (const ParameterInfo& parameter : info.parameters) {
         Json entry{{"name", parameter.name}, {"type", parameterTypeName(parameter.type)},
@@ -74,18 +93,20 @@ Json methodJson(const MethodInfo& info)
         presets.push_back({{"name", preset.name}, {"values", preset.values}, {"description", preset.description}});
     }
     return {{"name", info.name}, {"title", info.title}, {"summary", info.summary}, {"source", info.source},
-        {"fidelity", fidelityName(method.fidelity)}, {"granularity", granularityName(method.granularity)},
+        {"fidelity", fidelityName(method.fidelity)},
+        {"granularity", granularityOf(info, method) ? Json(*granularityOf(info, method)) : Json()},
         {"decides_while_decoding", method.decodePolicy != nullptr}, {"evidence", evidenceOf(method)},
         {"parameters", std::move(parameters)}, {"presets", std::move(presets)}};
 }
 
 void printText(const MethodInfo& info)
 {
-    const Method method = parseMethod(info.name);
+    const Method method = defaultMethod(info);
     const auto evidence = evidenceOf(method);
     fmt::print("{} ({})\n  {}\n  Source: {}\n", info.name, info.title, info.summary, info.source);
     fmt::print("  Replay: {}. Sets per {}. Evidence: {}.\n", fidelityName(method.fidelity),
-        granularityName(method.granularity), evidence.empty() ? "none" : fmt::format("{}", fmt::join(evidence, ", ")));
+        granularityOf(info, method).value_or("layer or head, as the file says"),
+        evidence.empty() ? "none" : fmt::format("{}", fmt::join(evidence, ", ")));
     if (!info.parameters.empty()) {
         TextTable table({"parameter", "default", "values", "meaning"});
         for (const ParameterInfo& parameter : info.parameters) {

@@ -9,6 +9,7 @@
 #include "core/methods/finch.h"
 #include "core/methods/full.h"
 #include "core/methods/h2o.h"
+#include "core/methods/kept_sets.h"
 #include "core/methods/keydiff.h"
 #include "core/methods/knorm.h"
 #include "core/methods/lagkv.h"
@@ -19,6 +20,7 @@
 #include "core/methods/quest.h"
 #include "core/methods/random.h"
 #include "core/methods/random_shot.h"
+#include "core/methods/rkv.h"
 #include "core/methods/shotkv.h"
 #include "core/methods/simlayerkv.h"
 #include "core/methods/snapkv.h"
@@ -119,7 +121,8 @@ std::span<const MethodInfo> methodRegistry()
     static const std::vector<MethodInfo> methods = {fullMethod(), streamingLlmMethod(), h2oMethod(),
         observedAttentionMethod(), tovaMethod(), snapKvMethod(), pyramidKvMethod(), chunkKvMethod(), shotKvMethod(),
         randomMethod(), randomShotMethod(), expectedAttentionMethod(), knormMethod(), keyDiffMethod(), lagKvMethod(),
-        adaKvMethod(), criticalKvMethod(), questMethod(), finchMethod(), simLayerKvMethod()};
+        adaKvMethod(), criticalKvMethod(), rkvMethod(), questMethod(), finchMethod(), simLayerKvMethod(),
+        keptSetsMethod()};
     return methods;
 }
 

@@ -50,6 +50,8 @@ TEST(MethodRegistry, BuildsEveryMethodWithItsDefaultsAndWithEveryPreset)
 {
     for (const MethodInfo& info : methodRegistry()) {
         EXPECT_FALSE(info.title.empty() || info.summary.empty() || info.source.empty()) << info.name;
+        if (info.takesPath)
+            continue; // there is no path to build it with
         std::vector<std::string> specs{info.name};
         for (const PresetInfo& preset : info.presets) {
             EXPECT_FALSE(preset.description.empty()) << info.name << "@" << preset.name;
