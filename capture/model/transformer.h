@@ -16,6 +16,7 @@
 namespace kvloupe {
 
 class Checkpoint;
+class PassAttention;
 
 struct LoadOptions {
     int threads = 0; ///< of loading and of every forward pass; 0 = one per core
@@ -70,6 +71,19 @@ public:
 
     /// One more token.
     DecodeResult decode(std::int32_t id, KvCache& cache, AttentionObserver* observer = nullptr) const;
+
+    /// Which rows of a pass logits are wanted of.
+    enum class LogitRows { All, Last };
+
+    /// Rows that need not belong to one text: row i is token ids[i] at positions[i], and `attention` says what it sees.
+    /// Logits [rows, vocab] of those that went through all layers, or [vocab] of the last of them.
+    std::vector<float> run(std::span<const std::int32_t> ids, std::span<const std::int64_t> positions,
+        PassAttention& attention, LogitRows wanted, const std::function<bool(double)>& progress = {}) const;
+
+    /// Radians per position, [head_dim / 2].
+    std::span<const double> inverseFrequencies() const;
+    /// body(task) for [0, tasks) on the threads of this model.
+    void runTasks(std::int64_t tasks, const std::function<void(std::int64_t task)>& body) const;
 
     /// 1-norm of W_o,h v for every head h (what CriticalKV weighs keys by): `values` [kv_heads, tokens, head_dim] of
     /// one layer gives [heads, tokens]. Costs as much as the layer's output projection.
