@@ -210,7 +210,7 @@ inline Sets repeatedForLayer(Sets sets, const std::string& granularity, int kvHe
 }
 
 /// What core keeps of one layer, and the properties that hold for every method that meets its budget.
-inline Sets keptByCore(const std::string& spec, const Case& given, const Budget& budget)
+template <typename AnyCase> Sets keptByCore(const std::string& spec, const AnyCase& given, const Budget& budget)
 {
     const EvidenceTable table = given.evidence();
     const ScoredSample scored(parseMethod(spec), PromptLayout(given.tokens), std::span(&table.view, 1));
