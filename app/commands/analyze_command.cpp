@@ -37,6 +37,7 @@ struct Options {
     std::int64_t rows = 1;
     std::uint64_t seed = 0;
     std::string progress = "bar";
+    bool withoutCache = false;
     bool pair = false;
     bool csv = false;
     bool json = false;
@@ -154,9 +155,10 @@ private:
     std::string m_pending;
 };
 
-AnalysisOptions analysisOptions(const Options& options)
+AnalysisOptions analysisOptions(const Options& options, RecordingCache* cache)
 {
     AnalysisOptions result;
+    result.cache = cache;
     result.metrics = options.metrics();
     result.methods = options.methods.methods();
     result.budgets = options.methods.budgets();
@@ -172,7 +174,10 @@ template <class Add>
 void analyse(
     const Options& options, const Recording& recording, const std::vector<int>& samples, Progress& progress, Add add)
 {
-    const Analysis analysis(recording, analysisOptions(options));
+    std::optional<RecordingCache> cache;
+    if (!options.withoutCache)
+        cache.emplace(recording);
+    const Analysis analysis(recording, analysisOptions(options, cache ? &*cache : nullptr));
     const SampleLayouts layouts(recording, options.samples);
     progress.begin(
         fmt::format("analysing {}", recording.path().filename().string()), static_cast<double>(samples.size()));
@@ -303,6 +308,8 @@ void addAnalyzeCommand(CLI::App& program)
     command->add_flag("--pair", options->pair,
         "Compare two recordings of the same questions (pair_id): means, differences, 95 % bootstrap intervals");
     command->add_option("--seed", options->seed, "Of the bootstrap")->capture_default_str()->type_name("N");
+    command->add_flag("--no-cache", options->withoutCache,
+        "Neither read nor write REC.kvcache, which keeps what takes a pass over all rows");
     CLI::Option* json = command->add_flag("--json", options->json, "One JSON object per line, a row each");
     command->add_flag("--csv", options->csv, "One CSV table, units in the names of the columns")->excludes(json);
     command->add_option("--progress", options->progress, "bar, json or none")

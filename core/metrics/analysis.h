@@ -7,6 +7,7 @@
 #include "core/metrics/metric_catalog.h"
 #include "core/prompt/prompt_layout.h"
 #include "core/recording/recording.h"
+#include "core/recording/recording_cache.h"
 
 #include <cstdint>
 #include <functional>
@@ -21,6 +22,7 @@ struct AnalysisOptions {
     std::vector<Method> methods; ///< with `budgets`: every method at every budget
     std::vector<Budget> budgets;
     std::optional<Budget> decodeBudget; ///< share of generated tokens to keep, for methods that evict those
+    RecordingCache* cache = nullptr; ///< of what is made from all rows, as recorded_sparsity.h says; may be null
     std::int64_t lastRows = 1; ///< W: the last prompt queries that "last" stands for
     std::vector<int> layers; ///< to report on; empty = all that were recorded
     std::vector<int>

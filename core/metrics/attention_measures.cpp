@@ -28,7 +28,7 @@ void writeSparsity(const AnalysedSample& sample, int layer)
 {
     if (!sample.wants(Metric::Sparsity) && !sample.wants(Metric::SparsityRows))
         return;
-    const auto series = recordedSparsity(sample.recording, sample.sample, layer, sample.heads);
+    const auto series = recordedSparsity(sample.recording, sample.sample, layer, sample.heads, sample.options.cache);
     const std::int64_t prompt = sample.promptTokens();
     const std::int64_t total = sample.layout.totalTokens();
     for (std::size_t index = 0; index < sample.heads.size(); ++index) {

@@ -30,29 +30,49 @@ constexpr std::array storedParts{
     StoredPart{TokenArray::RowTopMass, &SparsitySeries::topMass, tops},
 };
 
+/// Hands the rows of `heads` out of `all`, [every query head, T, perRow].
+void distribute(std::span<const float> all, const StoredPart& part, std::int64_t tokens, std::span<const int> heads,
+    std::vector<SparsitySeries>& series)
+{
+    const std::size_t perHead = static_cast<std::size_t>(tokens) * part.perRow;
+    for (std::size_t index = 0; index < heads.size(); ++index) {
+        const auto ofHead = all.subspan(static_cast<std::size_t>(heads[index]) * perHead, perHead);
+        (series[index].*part.values).assign(ofHead.begin(), ofHead.end());
+    }
+}
+
+/// Puts the rows of all heads together again.
+std::vector<float> collected(const std::vector<SparsitySeries>& series, const StoredPart& part)
+{
+    std::vector<float> all;
+    for (const SparsitySeries& one : series)
+        all.insert(all.end(), (one.*part.values).begin(), (one.*part.values).end());
+    return all;
+}
+
 } // namespace
 
 std::vector<SparsitySeries> recordedSparsity(
-    const Recording& recording, int sample, int layer, std::span<const int> heads)
+    const Recording& recording, int sample, int layer, std::span<const int> heads, RecordingCache* cache)
 {
     const std::int64_t tokens = recording.sample(sample).totalTokens;
+    const auto allHeads = static_cast<std::size_t>(recording.model().numHeads);
     std::vector<SparsitySeries> result(heads.size());
     std::vector<const StoredPart*> missing;
     for (const StoredPart& part : storedParts) {
-        if (!recording.has(sample, layer, part.array)) {
-            missing.push_back(&part);
-            continue;
-        }
-        const std::vector<float> all = recording.read(sample, layer, part.array);
-        const std::size_t perHead = static_cast<std::size_t>(tokens) * part.perRow;
-        for (std::size_t index = 0; index < heads.size(); ++index) {
-            const auto head = static_cast<std::size_t>(heads[index]);
-            if (all.size() < (head + 1) * perHead)
+        const std::size_t expected = allHeads * static_cast<std::size_t>(tokens) * part.perRow;
+        if (recording.has(sample, layer, part.array)) {
+            const std::vector<float> all = recording.read(sample, layer, part.array);
+            if (all.size() != expected)
                 throw RecordingError(fmt::format("{}: sample {}, layer {}: {} has {} values, expected {} for {} heads",
-                    recording.path().string(), sample, layer, tokenArrayName(part.array), all.size(),
-                    perHead * static_cast<std::size_t>(recording.model().numHeads), recording.model().numHeads));
-            const auto begin = all.begin() + static_cast<std::ptrdiff_t>(head * perHead);
-            (result[index].*part.values).assign(begin, begin + static_cast<std::ptrdiff_t>(perHead));
+                    recording.path().string(), sample, layer, tokenArrayName(part.array), all.size(), expected,
+                    allHeads));
+            distribute(all, part, tokens, heads, result);
+        } else if (const auto kept
+            = cache == nullptr ? std::nullopt : cache->find(sample, layer, tokenArrayName(part.array), expected)) {
+            distribute(*kept, part, tokens, heads, result);
+        } else {
+            missing.push_back(&part);
         }
     }
     if (missing.empty())
@@ -93,6 +113,9 @@ std::vector<SparsitySeries> recordedSparsity(
                 std::ranges::copy(order.topMass, series.topMass.begin() + static_cast<std::ptrdiff_t>(at * tops));
         }
     });
+    if (cache != nullptr && heads.size() == allHeads)
+        for (const StoredPart* part : missing)
+            cache->store(sample, layer, tokenArrayName(part->array), collected(result, *part));
     return result;
 }
 

@@ -4,6 +4,7 @@
 
 #include "core/metrics/row_sparsity.h"
 #include "core/recording/recording.h"
+#include "core/recording/recording_cache.h"
 
 #include <span>
 #include <vector>
@@ -14,8 +15,9 @@ namespace kvloupe {
 /// heads, ascending).
 ///
 /// Recorded statistics as they are; those that are not in the recording are made again from queries and keys in one
-/// pass over the rows. Throws RecordingError naming the `capture` option if there is neither.
+/// pass over the rows, which is O(T^2); with a `cache` they are taken from there, and kept there once they were made
+/// for all heads. Throws RecordingError naming the `capture` option if there is neither.
 std::vector<SparsitySeries> recordedSparsity(
-    const Recording& recording, int sample, int layer, std::span<const int> heads);
+    const Recording& recording, int sample, int layer, std::span<const int> heads, RecordingCache* cache = nullptr);
 
 } // namespace kvloupe

@@ -103,6 +103,33 @@ TEST(RecordedSparsity, IsTheSameFromStatisticsAndFromQueriesAndKeys)
     }
 }
 
+TEST(RecordedSparsity, IsMadeOnceAndThenTakenFromTheCache)
+{
+    const TemporaryFolder folder;
+    const Recording recording = recorded(folder, RecordKind::QueriesKeys);
+    RecordingCache cache(recording);
+    const std::vector<int> someHeads{0, 2};
+    recordedSparsity(recording, 0, 1, someHeads, &cache);
+    EXPECT_EQ(cache.find(0, 1, "row_gini", 4 * 162), std::nullopt) << "two of four heads are not kept";
+    const auto made = recordedSparsity(recording, 0, 1, allHeads, &cache);
+
+    RecordingCache next(recording);
+    std::optional<std::vector<float>> gini = next.find(0, 1, "row_gini", 4 * 162);
+    ASSERT_TRUE(gini);
+    const auto taken = recordedSparsity(recording, 0, 1, someHeads, &next);
+    EXPECT_EQ(taken[1].gini, made[2].gini);
+    EXPECT_EQ(taken[1].topMass, made[2].topMass);
+    EXPECT_EQ(taken[0].entropy, made[0].entropy);
+
+    // What is read is what the cache holds: other numbers there are seen.
+    std::filesystem::remove(next.path());
+    RecordingCache other(recording);
+    std::ranges::fill(*gini, 0.125F);
+    other.store(0, 1, "row_gini", *gini);
+    other.store(0, 1, "row_top_mass", std::vector<float>(3 * 4 * 162, 0.5F));
+    EXPECT_EQ(recordedSparsity(recording, 0, 1, allHeads, &other)[3].gini.at(77), 0.125F);
+}
+
 TEST(RecordedSparsity, AgreesWithTheMeasuresOfPlainRows)
 {
     const TemporaryFolder folder;
