@@ -5,11 +5,11 @@
 #include "core/methods/chooser.h"
 #include "core/methods/group_reduction.h"
 #include "core/methods/parameter_values.h"
+#include "core/methods/quadratic_form.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -29,44 +29,6 @@ EvidenceNeeds ExpectedAttentionScorer::needs(const PromptLayout&) const
     needs.keys = true;
     needs.valueNorms = m_parameters.valueNorms;
     return needs;
-}
-
-void addQuadraticForm(
-    std::span<const float> keys, std::span<const double> mean, std::span<const double> quadratic, std::span<double> out)
-{
-    // Several tokens at a time, channel by channel, so that every step is one vector operation over tokens.
-    constexpr std::size_t width = 16;
-    using Lanes = std::array<double, width>;
-    const std::size_t size = mean.size();
-
-    std::vector<double> upper(quadratic.begin(), quadratic.end()); // k^T C k needs C[i][j] + C[j][i] only
-    for (std::size_t i = 0; i < size && !upper.empty(); ++i)
-        for (std::size_t j = i + 1; j < size; ++j)
-            upper[i * size + j] += upper[j * size + i];
-
-    std::vector<Lanes> channels(size);
-    for (std::size_t first = 0; first < out.size(); first += width) {
-        const std::size_t tokens = std::min(width, out.size() - first);
-        for (std::size_t token = 0; token < tokens; ++token)
-            for (std::size_t i = 0; i < size; ++i)
-                channels[i][token] = static_cast<double>(keys[(first + token) * size + i]);
-
-        Lanes sums{};
-        for (std::size_t i = 0; i < size; ++i) {
-            Lanes inner;
-            inner.fill(mean[i]);
-            for (std::size_t j = i; j < size && !upper.empty(); ++j) {
-                const double factor = upper[i * size + j];
-                const Lanes& channel = channels[j];
-                for (std::size_t lane = 0; lane < width; ++lane)
-                    inner[lane] += factor * channel[lane];
-            }
-            for (std::size_t lane = 0; lane < width; ++lane)
-                sums[lane] += channels[i][lane] * inner[lane];
-        }
-        for (std::size_t token = 0; token < tokens; ++token)
-            out[first + token] += sums[token];
-    }
 }
 
 namespace {

@@ -6,7 +6,6 @@
 #include "core/methods/scorer.h"
 
 #include <cstdint>
-#include <span>
 
 namespace kvloupe {
 
@@ -35,11 +34,6 @@ public:
 private:
     Parameters m_parameters;
 };
-
-/// out[t] += k_t . mean + k_t^T quadratic k_t for the keys [tokens, size]; `quadratic` [size, size] row by row, may be
-/// empty. O(tokens size^2).
-void addQuadraticForm(std::span<const float> keys, std::span<const double> mean, std::span<const double> quadratic,
-    std::span<double> out);
 
 MethodInfo expectedAttentionMethod();
 

@@ -36,10 +36,11 @@ void addVariation(
 {
     std::vector<double> least(size, std::numeric_limits<double>::infinity());
     std::vector<double> most(size, -std::numeric_limits<double>::infinity());
-    for (std::size_t at = 0; at < reference.size(); ++at) {
-        least[at % size] = std::min(least[at % size], static_cast<double>(reference[at]));
-        most[at % size] = std::max(most[at % size], static_cast<double>(reference[at]));
-    }
+    for (std::size_t row = 0; row < reference.size(); row += size)
+        for (std::size_t channel = 0; channel < size; ++channel) {
+            least[channel] = std::min(least[channel], static_cast<double>(reference[row + channel]));
+            most[channel] = std::max(most[channel], static_cast<double>(reference[row + channel]));
+        }
     std::vector<double> deviations(scores.size());
     std::vector<double> scaled(size);
     for (std::size_t token = 0; token < scores.size(); ++token) {

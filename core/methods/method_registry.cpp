@@ -118,11 +118,11 @@ std::string_view parameterTypeName(ParameterInfo::Type type)
 
 std::span<const MethodInfo> methodRegistry()
 {
-    static const std::vector<MethodInfo> methods = {fullMethod(), streamingLlmMethod(), h2oMethod(),
-        observedAttentionMethod(), tovaMethod(), snapKvMethod(), pyramidKvMethod(), chunkKvMethod(), shotKvMethod(),
-        randomMethod(), randomShotMethod(), expectedAttentionMethod(), knormMethod(), keyDiffMethod(), lagKvMethod(),
-        adaKvMethod(), criticalKvMethod(), rkvMethod(), questMethod(), finchMethod(), simLayerKvMethod(),
-        keptSetsMethod()};
+    static const std::vector<MethodInfo> methods
+        = {fullMethod(), streamingLlmMethod(), h2oMethod(), observedAttentionMethod(), tovaMethod(), snapKvMethod(),
+            pyramidKvMethod(), chunkKvMethod(), shotKvMethod(), randomMethod(), randomShotMethod(),
+            expectedAttentionMethod(), knormMethod(), keyDiffMethod(), lagKvMethod(), adaKvMethod(), criticalKvMethod(),
+            rkvMethod(), questMethod(), finchMethod(), simLayerKvMethod(), keptSetsMethod()};
     return methods;
 }
 
