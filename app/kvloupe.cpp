@@ -5,6 +5,7 @@
 #include "app/commands/methods_command.h"
 #include "app/commands/models_command.h"
 #include "app/commands/replay_command.h"
+#include "app/commands/summarize_command.h"
 #include "app/commands/tokenize_command.h"
 #include "app/commands/verify_command.h"
 #include "app/launcher.h"
@@ -46,6 +47,7 @@ void addOwnCommands(CLI::App& program)
     addMethodsCommand(program);
     addReplayCommand(program);
     addAnalyzeCommand(program);
+    addSummarizeCommand(program);
     addTokenizeCommand(program);
     addModelsCommand(program);
 }

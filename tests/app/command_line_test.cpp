@@ -20,7 +20,8 @@ using ::testing::IsEmpty;
 using ::testing::MatchesRegex;
 using ::testing::StartsWith;
 
-const std::vector<std::string> ownCommands{"info", "verify", "methods", "replay", "tokenize", "models"};
+const std::vector<std::string> ownCommands{
+    "info", "verify", "methods", "replay", "analyze", "summarize", "tokenize", "models"};
 
 std::ptrdiff_t lineCount(const std::string& text)
 {

@@ -87,8 +87,8 @@ TEST(ManPage, OfTheBuiltProgramHoldsTheCommandsOfAllPrograms)
     const ProgramRun run = runBuilt("kvloupe", {"--man"});
     ASSERT_EQ(run.status, 0);
     EXPECT_THAT(run.out, ::testing::StartsWith(".TH KVLOUPE 1 "));
-    for (const char* command :
-        {"info", "verify", "methods", "replay", "tokenize", "models", "capture", "view", "figure"})
+    for (const char* command : {"info", "verify", "methods", "replay", "analyze", "summarize", "tokenize", "models",
+             "capture", "view", "figure"})
         EXPECT_THAT(sectionOf(run.out, command), Not(IsEmpty())) << command;
     if (isBuilt("kvloupe-run")) {
         EXPECT_THAT(sectionOf(run.out, "capture"), HasSubstr("\\-\\-prompt\\-file"));

@@ -4,7 +4,7 @@
 
 #include "core/results/result_file.h"
 #include "core/results/results_error.h"
-#include "tests/core/results/made_results.h"
+#include "tests/support/made_results.h"
 #include "tests/support/temporary_folder.h"
 
 #include <algorithm>

@@ -3,7 +3,7 @@
 #include "core/results/summary_table.h"
 
 #include "core/results/csv_table.h"
-#include "tests/core/results/made_results.h"
+#include "tests/support/made_results.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

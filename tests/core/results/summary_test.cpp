@@ -2,7 +2,7 @@
 
 #include "core/results/summary.h"
 
-#include "tests/core/results/made_results.h"
+#include "tests/support/made_results.h"
 
 #include <cmath>
 #include <fmt/format.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-#include "tests/core/results/made_results.h"
+#include "tests/support/made_results.h"
 
 #include <fmt/format.h>
 
