@@ -186,16 +186,42 @@ TEST(RandomCases, OneAndManyThreadsKeepTheSame)
         tables.push_back(layer.evidence());
         evidence.push_back(tables.back().view);
     }
-    for (const char* spec : {"full", "streaming_llm", "h2o", "snapkv:window=4", "random"})
+    const std::int64_t tokens = layers.front().tokens;
+    const PromptLayout layout(tokens, tokens, {{tokens * 3 / 4, tokens, SpanKind::Question, -1, ""}});
+    for (const char* spec : {"full", "streaming_llm", "h2o", "observed_attention", "tova", "snapkv:window=4",
+             "pyramidkv:window=4,beta=2", "random", "finch", "simlayerkv:n_initial=1,n_recent=4,threshold=0.2"})
         for (const char* keep : {"0.1", "0.5", "0.9"}) {
             const auto run = [&](std::size_t threads) {
                 const tbb::global_control limit(tbb::global_control::max_allowed_parallelism, threads);
-                return ScoredSample(parseMethod(spec), PromptLayout(layers.front().tokens), evidence)
-                    .choose(Budget::keep(keep))
-                    .kept;
+                return ScoredSample(parseMethod(spec), layout, evidence).choose(Budget::keep(keep)).kept;
             };
             EXPECT_EQ(run(1), run(8)) << spec << " " << keep;
         }
+}
+
+TEST(RandomCases, LargerBudgetsKeepWhatSmallerOnesKeep)
+{
+    Dice dice(7);
+    for (int i = 0; i < cases; ++i) {
+        const Case given = randomCase(dice);
+        const EvidenceTable table = given.evidence();
+        const PromptLayout layout(given.tokens, given.tokens,
+            {{given.tokens - dice.between(1, given.tokens), given.tokens, SpanKind::Question, -1, ""}});
+        const auto spec = dice.oneOf<std::string>({"full", "h2o@kvcf:recent=3", "observed_attention", "tova",
+            "tova@kvpress", "snapkv:window=4", "random", "finch"});
+        const ScoredSample scored(parseMethod(spec), layout, std::span(&table.view, 1));
+        const std::int64_t smaller = dice.between(1, given.tokens);
+        const std::int64_t larger = dice.between(smaller, given.tokens);
+        const Sets few = scored.chooseLayer(Budget::capacity(smaller), given.layer).sets;
+        const Sets many = scored.chooseLayer(Budget::capacity(larger), given.layer).sets;
+        for (std::size_t set = 0; set < few.size(); ++set) {
+            if (spec != "full") {
+                ASSERT_EQ(few[set].size(), static_cast<std::size_t>(smaller)) << spec;
+            }
+            ASSERT_TRUE(std::ranges::includes(many[set], few[set]))
+                << "case " << i << ": " << spec << ", " << smaller << " and " << larger << " of " << given.tokens;
+        }
+    }
 }
 
 } // namespace

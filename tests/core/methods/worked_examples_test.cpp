@@ -2,11 +2,8 @@
 
 // The worked examples of docs/methods.md, number for number. Maps are in percent.
 
-#include "core/methods/group_reduction.h"
 #include "core/methods/method_registry.h"
-#include "core/methods/pooling.h"
-#include "tests/core/methods/evidence_table.h"
-#include "tests/core/methods/worked_maps.h"
+#include "tests/core/methods/worked_example.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -14,31 +11,10 @@
 namespace kvloupe {
 namespace {
 
+using namespace worked_example;
 using testing::ElementsAre;
 using testing::FloatNear;
 using testing::Pointwise;
-
-using Maps = std::vector<std::vector<std::vector<float>>>;
-
-const Maps head0{workedHead0()};
-const Maps head1{workedHead1()};
-const Maps group{workedHead0(), workedHead1()};
-
-Scores scoresOf(const char* spec, const Maps& maps)
-{
-    const EvidenceTable table = EvidenceTable::fromMaps(maps, 1);
-    return parseMethod(spec).score(table.view, PromptLayout(table.view.tokens));
-}
-
-/// What the one KV head keeps.
-std::vector<std::int32_t> kept(const char* spec, const Maps& maps, const Budget& budget)
-{
-    const std::vector<Scores> scores{scoresOf(spec, maps)};
-    const PromptLayout layout(scores.front().tokens);
-    const std::vector<int> layers{0};
-    const auto sets = parseMethod(spec).chooser->choose(scores, {layers, 1, 1, budget, layout, 0});
-    return sets.at(0).sets.at(0);
-}
 
 TEST(WorkedExample, StreamingLlmOfKvpressKeepsFourSinksAndTheRest)
 {
