@@ -2,6 +2,7 @@
 
 #include "core/methods/chunkkv.h"
 
+#include "core/methods/lagkv.h"
 #include "core/methods/parameter_values.h"
 #include "core/methods/snapkv.h"
 
@@ -36,16 +37,16 @@ std::vector<double> summedScores(const Scores& layer)
     return sums;
 }
 
-/// The same with 1 more than the largest finite score of the layer in place of infinite ones.
-std::vector<double> summedScoresWithFiniteEnds(const Scores& layer)
+/// The same with `end` in place of infinite scores, or 1 more than the largest finite score of the layer.
+std::vector<double> summedScoresWithFiniteEnds(const Scores& layer, std::optional<float> end)
 {
     float largest = -std::numeric_limits<float>::infinity();
     for (const float score : layer.values)
         if (std::isfinite(score))
             largest = std::max(largest, score);
     Scores finite = layer;
-    const float end = std::isfinite(largest) ? largest + 1.0F : 1.0F;
-    std::ranges::replace(finite.values, std::numeric_limits<float>::infinity(), end);
+    const float above = std::isfinite(largest) ? largest + 1.0F : 1.0F;
+    std::ranges::replace(finite.values, std::numeric_limits<float>::infinity(), end.value_or(above));
     return summedScores(finite);
 }
 
@@ -121,7 +122,8 @@ std::vector<std::int32_t> WholeChunks::chooseTokens(const Scores& layer, const C
 
 std::vector<std::int32_t> WholeChunks::chooseChunks(const Scores& layer, const ChoiceContext& context) const
 {
-    std::vector<Chunk> chunks = chunksOf(summedScoresWithFiniteEnds(layer), 0, layer.tokens);
+    std::vector<Chunk> chunks
+        = chunksOf(summedScoresWithFiniteEnds(layer, m_parameters.protectedScore), 0, layer.tokens);
     sortBestFirst(chunks);
     chunks.resize(
         static_cast<std::size_t>(chunkBudget(context.budget, layer.tokens, static_cast<std::int64_t>(chunks.size()))));
@@ -232,7 +234,9 @@ std::vector<LayerRanking> WholeChunks::rank(std::span<const Scores> scores, cons
         SetRanking ranking{std::vector<float>(tokens, std::numeric_limits<float>::quiet_NaN()),
             std::vector<Guard>(tokens, Guard::Window)};
         std::fill_n(ranking.guards.begin(), std::min(ends.sinks, ranked), Guard::Sink);
-        const auto values = m_parameters.rule == Rule::Chunks ? summedScoresWithFiniteEnds(layer) : summedScores(layer);
+        const auto values = m_parameters.rule == Rule::Chunks
+            ? summedScoresWithFiniteEnds(layer, m_parameters.protectedScore)
+            : summedScores(layer);
         const std::int64_t end = m_parameters.rule == Rule::Tokens ? ranked : layer.tokens;
         for (const Chunk& chunk : chunksOf(values, ends.sinks, end))
             for (std::int64_t token = chunk.begin; token < std::min(chunk.end, ranked); ++token) {
@@ -282,6 +286,9 @@ MethodInfo chunkKvMethod()
         method.scorer = inner.scorer;
         if (values.at("rule") == "chunks")
             parameters.rule = WholeChunks::Rule::Chunks;
+        // What LagKV protects scores just 1 in kvpress, above ranks in [0, 1).
+        if (dynamic_cast<const LagKvScorer*>(inner.scorer.get()) != nullptr)
+            parameters.protectedScore = 1.0F;
         if (values.at("rule") == "paper") {
             const auto* window = dynamic_cast<const SnapKvScorer*>(inner.scorer.get());
             if (window == nullptr)

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace kvloupe {
@@ -21,7 +22,7 @@ public:
         /// best that still fit are taken, chunks that do not fit are skipped. Never above the budget.
         Tokens,
         /// kvpress: the budget is a share of the chunks, protected tokens score 1 more than the best token of the
-        /// layer and compete as part of their chunks. The number of tokens is met up to a chunk.
+        /// layer, or protectedScore, and compete as part of their chunks. The number of tokens is met up to a chunk.
         Chunks,
         /// The paper's Algorithm 1: the best floor(n / chunk) chunks, of these the first n - window tokens, and the
         /// last `window` tokens. What is missing then is filled up from the next best chunk.
@@ -33,6 +34,7 @@ public:
         std::int64_t chunk = 10; ///< >= 1
         Aggregation aggregation = Aggregation::Mean;
         std::int64_t window = 0; ///< newest tokens kept by Rule::Paper
+        std::optional<float> protectedScore; ///< Rule::Chunks
         int reuseLayers = 1; ///< groups of so many layers keep what the first of the group keeps; >= 1
         BudgetRule rounding;
     };

@@ -9,7 +9,7 @@ One group per prompt, with attributes layers, heads, kv_heads, head_dim, tokens,
                        ran with (sdpa or eager), with tabs between
   kept                 [cases, layers, kv_heads, tokens] 1 = kept. Of equal scores the earlier one is kept
   arbitrary            [cases, layers, kv_heads] 1 = the order of equal scores decides, which torch.topk does not define:
-                       sets differ with ties broken one way, the other way, and by torch
+                       sets differ with ties taken by torch, in one order, the other way round, and at random
 Evidence of the sdpa run, as the press saw it (taken from inside kvpress while it scored):
   rows_W               [layers, heads, W, tokens] softmax of the last W queries
   keys, values         [layers, kv_heads, tokens, head_dim] of the cache, keys after RoPE
@@ -37,6 +37,7 @@ from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 RATIOS = ["0.1", "0.3", "0.5", "0.7", "0.8", "0.9"]
 DELIMITER = 511
+TIE_ORDERS = ["earlier", "later", 1, 2, 3]
 
 EXPECTED = ["ExpectedAttentionPress()", "ExpectedAttentionPress(use_covariance=False)", "ExpectedAttentionPress(use_vnorm=False)",
             "ExpectedAttentionPress(epsilon=1e-2)"]
@@ -48,14 +49,16 @@ COMMON = ["StreamingLLMPress()", "StreamingLLMPress(n_sink=6)", "TOVAPress()", *
           "CriticalKVPress(ExpectedAttentionPress(use_vnorm=False))",
           "CriticalAdaKVPress(ExpectedAttentionPress(use_vnorm=False))", "CriticalKVPress(KnormPress())",
           "CriticalAdaKVPress(KnormPress())", "AdaKVPress(LagKVPress(lag_size=16))",
-          "ChunkKVPress(LagKVPress(lag_size=16), chunk_length=10)", "ChunkKVPress(ExpectedAttentionPress())",
+          "ChunkKVPress(LagKVPress(lag_size=16), chunk_length=10)",
+          "ChunkKVPress(LagKVPress(n_sink=2, lag_size=8), chunk_length=12)", "ChunkKVPress(ExpectedAttentionPress())",
           "ChunkKVPress(TOVAPress())"]
 WINDOWED = ["SnapKVPress({w})", "SnapKVPress({w}, kernel_size=3)", "PyramidKVPress({w})", "PyramidKVPress({w}, beta=3)",
             "ChunkKVPress(SnapKVPress({w}))", "ChunkKVPress(SnapKVPress({w}), chunk_length=7)", "AdaKVPress(SnapKVPress({w}))",
             "AdaKVPress(SnapKVPress({w}), alpha_safeguard=0.95)", "CriticalKVPress(SnapKVPress({w}))",
             "CriticalKVPress(SnapKVPress({w}), first_stage_ratio=0.25)", "CriticalAdaKVPress(SnapKVPress({w}))", "FinchPress()",
             "FinchPress(normalize_scores=False)", "FinchPress(chunk_length=90)"]
-LAZY = [f"SimLayerKVPress(lazy_threshold={threshold}, n_recent={recent})" for threshold in (0.1, 0.2, 0.3, 0.5) for recent in (8, 24)]
+LAZY = [f"SimLayerKVPress(lazy_threshold={threshold}, n_recent={recent})"
+        for threshold in (0.1, 0.2, 0.3, 0.5) for recent in (8, 24)]
 LAZY.append("SimLayerKVPress(lazy_threshold=0.3, n_recent=24, n_last=8)")
 EAGER = ["ObservedAttentionPress()", "SnapKVPress({w})", "TOVAPress()"]
 # The constants kvpress comes with.
@@ -139,22 +142,23 @@ class Evidence:
 
 
 @contextlib.contextmanager
-def ties_broken(smaller_index_first):
-    """Inside, torch.topk and argsort break ties in one order. The pruned, not the kept, are picked where scores were negated."""
+def ties_broken(order):
+    """Inside, torch.topk and argsort take equal scores in the order "earlier", "later", or that of a seed."""
 
-    def order(tensor, dim, descending):
+    def ordered(tensor, dim, descending):
         dim = dim if dim >= 0 else tensor.dim() + dim
-        if smaller_index_first:
-            return torch.sort(tensor, dim=dim, descending=descending, stable=True)
-        values, indices = torch.sort(tensor.flip(dim), dim=dim, descending=descending, stable=True)
-        return values, tensor.shape[dim] - 1 - indices
+        size = tensor.shape[dim]
+        first = (torch.arange(size) if order == "earlier" else torch.arange(size).flip(0) if order == "later"
+                 else torch.randperm(size, generator=torch.Generator().manual_seed(order)))
+        values, indices = torch.sort(tensor.index_select(dim, first), dim=dim, descending=descending, stable=True)
+        return values, first[indices]
 
     def topk(tensor, k, dim=-1, largest=True, sorted=True):
-        values, indices = order(tensor, dim, largest)
+        values, indices = ordered(tensor, dim, largest)
         return torch.return_types.topk((values.narrow(dim, 0, int(k)), indices.narrow(dim, 0, int(k))))
 
     def argsort(tensor, dim=-1, descending=False, stable=False):
-        return order(tensor, dim, descending)[1]
+        return ordered(tensor, dim, descending)[1]
 
     with (mock.patch.object(torch, "topk", topk), mock.patch.object(torch.Tensor, "topk", topk),
           mock.patch.object(torch.Tensor, "argsort", argsort)):
@@ -204,14 +208,14 @@ def question_tokens(tokens):
 
 
 def add_case(cases, model, ids, text, ratio, mode, whole_values):
-    press = kept_mask(model, ids, text, ratio, whole_values)
-    with ties_broken(smaller_index_first=True):
-        first = kept_mask(model, ids, text, ratio, whole_values)
-    with ties_broken(smaller_index_first=False):
-        last = kept_mask(model, ids, text, ratio, whole_values)
-    arbitrary = (first != last).any(-1) | (first != press).any(-1)
+    kept = {"torch": kept_mask(model, ids, text, ratio, whole_values)}
+    for order in TIE_ORDERS:
+        with ties_broken(order):
+            kept[order] = kept_mask(model, ids, text, ratio, whole_values)
     # AdaKV and its kin rank what to prune, so that there the later index first keeps the earlier one.
-    cases.append((text, ratio, mode, last if "AdaKVPress" in text else first, arbitrary))
+    chosen = kept["later" if "AdaKVPress" in text else "earlier"]
+    arbitrary = np.any([(mask != chosen).any(-1) for mask in kept.values()], axis=0)
+    cases.append((text, ratio, mode, chosen, arbitrary))
 
 
 def add_prompt(out, name, model, tokens, presses, with_maps):

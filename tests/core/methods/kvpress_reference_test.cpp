@@ -396,6 +396,9 @@ TEST(KvpressReference, ChunkKvKeepsWhatChunkKVPressKeeps)
     EXPECT_EQ(compare("ChunkKVPress(LagKVPress(lag_size=16), chunk_length=10)",
                   "chunkkv@kvpress:chunk=10,scorer=lagkv@kvpress,scorer.lag=16"),
         (Compared{98, 98, 58, 58}));
+    EXPECT_EQ(compare("ChunkKVPress(LagKVPress(n_sink=2, lag_size=8), chunk_length=12)",
+                  "chunkkv@kvpress:chunk=12,scorer=lagkv@kvpress,scorer.lag=8,scorer.n_sink=2"),
+        (Compared{126, 126, 30, 30}));
     EXPECT_EQ(compare("ChunkKVPress(ExpectedAttentionPress())", "chunkkv@kvpress:scorer=expected_attention@kvpress"),
         (Compared{156, 156, 0, 0}));
     EXPECT_EQ(compare("ChunkKVPress(TOVAPress())", "chunkkv@kvpress:scorer=tova@kvpress"), (Compared{156, 156, 0, 0}));
