@@ -122,9 +122,14 @@ public:
         start.capacity = run.capacity;
         start.budget = run.budget;
         start.decodeBudget = run.decodeBudget;
-        if (static_cast<std::size_t>(run.scores.sets) == states && run.scores.tokens == run.promptTokens
-            && !run.scores.values.empty())
-            start.scores = run.scores.set(static_cast<int>(set));
+        std::vector<float> scores; // by position: those of a layer with a sliding window begin later
+        if (static_cast<std::size_t>(run.scores.sets) == states && !run.scores.values.empty()
+            && run.scores.firstPosition + run.scores.tokens == run.promptTokens) {
+            scores.assign(static_cast<std::size_t>(run.scores.firstPosition), 0.0F);
+            const auto ofSet = run.scores.set(static_cast<int>(set));
+            scores.insert(scores.end(), ofSet.begin(), ofSet.end());
+            start.scores = scores;
+        }
         if (m_needs.keys) {
             m_keys = rows->keys(static_cast<int>(set) * rows->kvHeads() / static_cast<int>(states));
             start.keys = keysOfAlive();

@@ -235,6 +235,20 @@ TEST(CacheTimeline, CarriesTheScoresOfThePrefillOn)
             ElementsAre(0, 1, 2, 9, 10), ElementsAre(0, 1, 2, 10, 11)));
 }
 
+TEST(CacheTimeline, CarriesTheScoresOfALayerWithASlidingWindowOnByPosition)
+{
+    Scores scores;
+    scores.sets = 1;
+    scores.tokens = 2;
+    scores.firstPosition = 2;
+    scores.values = {5.0F, 90.0F};
+    Method method;
+    method.decodePolicy = std::make_shared<RunningSumPolicy>(1, 1);
+    MapRows rows({workedHead0()}, 4);
+    // q4: 40 5 20 10 25. Token 2 gets more of it than token 3, whose sum is larger.
+    EXPECT_THAT(course(method, {2, 3}, scores, 4, 1, 2, &rows), ElementsAre(ElementsAre(2, 3), ElementsAre(3, 4)));
+}
+
 TEST(CacheTimeline, GivesHiddenTokensNoAttentionAndKeepsThem)
 {
     std::vector<std::vector<float>> seen;
