@@ -26,9 +26,10 @@ struct Pair {
     std::vector<float> keys, valueNorms, mean, covariance;
     std::vector<double> frequency;
 
-    Scores scores(const std::string& spec) const
+    Scores scores(const std::string& spec, std::int64_t firstPosition = 0) const
     {
         LayerEvidence view;
+        view.firstPosition = firstPosition;
         view.queryHeads = 1;
         view.kvHeads = 1;
         view.headDim = 2;
@@ -38,7 +39,7 @@ struct Pair {
         view.queryMeans = mean;
         view.queryCovariances = covariance;
         view.inverseFrequencies = frequency;
-        return parseMethod(spec).score(view, PromptLayout(view.tokens));
+        return parseMethod(spec).score(view, PromptLayout(firstPosition + view.tokens));
     }
 };
 
@@ -70,6 +71,11 @@ TEST(ExpectedAttention, TurnsTheStatisticsToTheNextPositions)
     const double south = std::exp(0.5 / std::sqrt(2.0));
     EXPECT_NEAR(both[0], west / (west + south), 1e-6);
     EXPECT_NEAR(both[1], south / (west + south), 1e-6);
+    // In a sliding window whose first token is the second of the prompt, the next positions are 3 and 4: south and
+    // east.
+    const auto later = given.scores("expected_attention:n_sink=0,n_future=2", 1).values;
+    EXPECT_NEAR(later[0], 0.5, 1e-6) << "half east";
+    EXPECT_NEAR(later[1], 0.5, 1e-6) << "half south";
 }
 
 TEST(ExpectedAttention, RefusesOddHeadsAndMissingStatistics)
@@ -205,6 +211,31 @@ TEST(ExpectedAttentionRandomCases, KeepSinksAndTheHighestExpectation)
         }
         ASSERT_EQ(keptByCore(spec, given, budget.budget), expected)
             << "case " << i << ": " << spec << ", " << budget.description << " of " << given.tokens;
+    }
+}
+
+TEST(VectorMethods, CountPositionsFromTheFirstTokenInTheCache)
+{
+    Dice dice(106);
+    VectorCase whole = randomVectors(dice, 80, true);
+    while (whole.tokens < 40)
+        whole = randomVectors(dice, 80, true);
+    addAttention(whole, dice);
+    whole.inverseFrequencies.assign(whole.inverseFrequencies.size(), 0.0); // or the same tokens would score otherwise
+    const EvidenceTable table = whole.evidence();
+    LayerEvidence slid = table.view;
+    slid.firstPosition = 1000;
+    for (const char* spec : {"knorm", "keydiff", "keydiff:block_size=5", "lagkv:lag=4", "expected_attention",
+             "adakv:scorer.window=4", "criticalkv:scorer.window=4", "chunkkv:scorer.window=4,chunk=3"}) {
+        const auto kept = [&](const LayerEvidence& view) {
+            const PromptLayout layout(view.firstPosition + view.tokens);
+            return ScoredSample(parseMethod(spec), layout, std::span(&view, 1)).choose(Budget::capacity(20)).kept;
+        };
+        Sets expected = kept(table.view).at(whole.layer).sets;
+        for (auto& set : expected)
+            for (std::int32_t& position : set)
+                position += 1000;
+        EXPECT_EQ(kept(slid).at(whole.layer).sets, expected) << spec;
     }
 }
 
