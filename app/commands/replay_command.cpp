@@ -98,6 +98,7 @@ void replaySample(const Options& options, const Recording& recording, const Repl
     std::vector<Line> lines;
     std::vector<ReplayResult> results;
     for (const ScoredSample& one : scored) {
+        one.prepare(budgets);
         for (const Budget& budget : budgets) {
             Line line{&one, &budget, {}, std::nullopt, std::nullopt};
             line.context.sample = sample;

@@ -26,6 +26,8 @@ public:
     virtual std::int64_t votingRows(std::int64_t promptTokens) const = 0;
     /// Weight of vote `row` of `rows`, the newest last.
     virtual double voteWeight(std::int64_t row, std::int64_t rows) const = 0;
+    /// First tokens of the prompt that are never pruned.
+    virtual std::int64_t sinks() const { return 0; }
     /// `entering` are the positions that entered this layer, ascending, `votes` [entering] the attention they received:
     /// sum over the voting rows of weight x mean over all query heads of softmax over `entering`, divided by the rows.
     /// Returns an ascending subset of `entering`, which is what enters the next layer. Without a ratio of its own a

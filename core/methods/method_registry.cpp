@@ -16,6 +16,7 @@
 #include "core/methods/nearest_names.h"
 #include "core/methods/observed_attention.h"
 #include "core/methods/parameter_values.h"
+#include "core/methods/pyramidinfer.h"
 #include "core/methods/pyramidkv.h"
 #include "core/methods/quest.h"
 #include "core/methods/random.h"
@@ -120,9 +121,9 @@ std::span<const MethodInfo> methodRegistry()
 {
     static const std::vector<MethodInfo> methods
         = {fullMethod(), streamingLlmMethod(), h2oMethod(), observedAttentionMethod(), tovaMethod(), snapKvMethod(),
-            pyramidKvMethod(), chunkKvMethod(), shotKvMethod(), randomMethod(), randomShotMethod(),
-            expectedAttentionMethod(), knormMethod(), keyDiffMethod(), lagKvMethod(), adaKvMethod(), criticalKvMethod(),
-            rkvMethod(), questMethod(), finchMethod(), simLayerKvMethod(), keptSetsMethod()};
+            pyramidKvMethod(), pyramidInferMethod(), chunkKvMethod(), shotKvMethod(), randomMethod(),
+            randomShotMethod(), expectedAttentionMethod(), knormMethod(), keyDiffMethod(), lagKvMethod(), adaKvMethod(),
+            criticalKvMethod(), rkvMethod(), questMethod(), finchMethod(), simLayerKvMethod(), keptSetsMethod()};
     return methods;
 }
 

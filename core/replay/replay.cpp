@@ -8,6 +8,7 @@
 #include <tbb/parallel_for.h>
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
 #include <utility>
 
@@ -38,7 +39,7 @@ ScoredSample::ScoredSample(Method method, PromptLayout layout, std::span<const L
 }
 
 ScoredSample::ScoredSample(Method method, PromptLayout layout, std::vector<int> layers, std::vector<Scores> scores,
-    int numLayers, int kvHeads, int sample)
+    int numLayers, int kvHeads, int sample, std::shared_ptr<const LayerPruning> pruning)
     : m_method(std::move(method))
     , m_layout(std::move(layout))
     , m_numLayers(numLayers)
@@ -46,10 +47,26 @@ ScoredSample::ScoredSample(Method method, PromptLayout layout, std::vector<int> 
     , m_sample(sample)
     , m_layers(std::move(layers))
     , m_scores(std::move(scores))
+    , m_pruning(std::move(pruning))
 {
     if (m_layers.size() != m_scores.size())
         throw MethodError(fmt::format(
             "replay: found {} layers and scores of {}, expected as many", m_layers.size(), m_scores.size()));
+}
+
+const LayerPruning& ScoredSample::pruning() const
+{
+    if (!m_pruning)
+        throw MethodError(fmt::format("method '{}' decides on the way through the layers: it needs a recording of them "
+                                      "all, or a live run",
+            m_method.spec));
+    return *m_pruning;
+}
+
+void ScoredSample::prepare(std::span<const Budget> budgets) const
+{
+    if (!m_method.chooser)
+        pruning().prepare(budgets);
 }
 
 std::vector<KeepSet> ScoredSample::cut(
@@ -71,6 +88,20 @@ ReplayResult ScoredSample::choose(const Budget& budget) const
 {
     ReplayResult result;
     result.requestedTokens = budget.tokensKept(m_layout.promptTokens(), BudgetRounding::ExactFloor);
+    if (!m_method.chooser) {
+        const auto layers = pruning().at(budget);
+        for (std::size_t layer = 0; layer < m_layers.size(); ++layer)
+            result.kept.emplace(m_layers[layer], layerKeepSet((*layers)[layer].positions, m_kvHeads));
+        const std::int64_t total = std::transform_reduce(layers->begin(), layers->end(), std::int64_t{}, std::plus<>(),
+            [](const PrunedLayer& layer) { return std::ssize(layer.positions); });
+        const std::int64_t wanted = budget.tokensKept(m_layout.promptTokens());
+        if (total > wanted * std::ssize(*layers))
+            result.notes.push_back(
+                fmt::format("layers keep {:.1f} tokens on the average, more than the budget of {}: the "
+                            "ratio of the method is fixed, or goes no lower",
+                    static_cast<double>(total) / static_cast<double>(layers->size()), wanted));
+        return result;
+    }
     std::vector<KeepSet> kept(m_layers.size());
     std::vector<std::vector<std::string>> notes(m_layers.size());
     if (m_method.chooser->scope() == ChooserScope::Model)
@@ -93,6 +124,8 @@ KeepSet ScoredSample::chooseLayer(const Budget& budget, int layer) const
     if (found == m_layers.end())
         throw MethodError(fmt::format("replay: layer {} was not scored", layer));
     const auto index = static_cast<std::size_t>(found - m_layers.begin());
+    if (!m_method.chooser)
+        return layerKeepSet((*pruning().at(budget))[index].positions, m_kvHeads);
     std::vector<std::string> notes;
     if (m_method.chooser->scope() == ChooserScope::Model)
         return std::move(cut(0, m_layers.size(), budget, notes)[index]);
@@ -101,9 +134,20 @@ KeepSet ScoredSample::chooseLayer(const Budget& budget, int layer) const
 
 std::vector<LayerRanking> ScoredSample::rank(const Budget& budget) const
 {
+    std::vector<LayerRanking> result;
+    if (!m_method.chooser) {
+        const auto layers = pruning().at(budget);
+        for (std::size_t layer = 0; layer < m_layers.size(); ++layer) {
+            const auto first = static_cast<std::ptrdiff_t>(m_scores[layer].firstPosition);
+            const SetRanking& all = (*layers)[layer].ranking;
+            const SetRanking set{
+                {all.scores.begin() + first, all.scores.end()}, {all.guards.begin() + first, all.guards.end()}};
+            result.push_back({std::vector<SetRanking>(static_cast<std::size_t>(m_kvHeads), set), false});
+        }
+        return result;
+    }
     const bool wholeModel = m_method.chooser->scope() == ChooserScope::Model;
     const std::size_t step = wholeModel ? m_layers.size() : 1;
-    std::vector<LayerRanking> result;
     for (std::size_t first = 0; first < m_layers.size(); first += step) {
         const ChoiceContext context{
             std::span(m_layers).subspan(first, step), m_numLayers, m_kvHeads, budget, m_layout, m_sample, nullptr};
@@ -173,9 +217,13 @@ std::vector<ScoredSample> Replay::score(int sample, const PromptLayout& layout, 
             [&](std::size_t method) { scores[method][layer] = methods[method].score(evidence.view, layout); });
     }
     std::vector<ScoredSample> result;
-    for (std::size_t method = 0; method < methods.size(); ++method)
+    for (std::size_t method = 0; method < methods.size(); ++method) {
+        std::shared_ptr<const LayerPruning> pruning;
+        if (methods[method].layerPruner)
+            pruning = std::make_shared<LayerPruning>(*m_recording, sample, methods[method].layerPruner);
         result.emplace_back(methods[method], layout, layers, std::move(scores[method]), m_recording->model().numLayers,
-            m_recording->model().numKvHeads, sample);
+            m_recording->model().numKvHeads, sample, std::move(pruning));
+    }
     return result;
 }
 

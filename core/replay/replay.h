@@ -6,9 +6,11 @@
 #include "core/replay/cache_timeline.h"
 #include "core/replay/evidence_builder.h"
 #include "core/replay/explanation.h"
+#include "core/replay/layer_pruning.h"
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -37,9 +39,9 @@ public:
     /// `evidence` must cover method.needs(layout); one entry per recorded layer, ascending. Scores layers in parallel.
     ScoredSample(Method method, PromptLayout layout, std::span<const LayerEvidence> evidence, int sample = 0);
     /// From scores that were computed layer by layer, so that evidence of one layer only is held at a time. `scores` is
-    /// in the order of `layers`.
+    /// in the order of `layers`. `pruning` is that of a method with a layer pruner.
     ScoredSample(Method method, PromptLayout layout, std::vector<int> layers, std::vector<Scores> scores, int numLayers,
-        int kvHeads, int sample = 0);
+        int kvHeads, int sample = 0, std::shared_ptr<const LayerPruning> pruning = nullptr);
 
     const Method& method() const { return m_method; }
     const PromptLayout& layout() const { return m_layout; }
@@ -48,6 +50,9 @@ public:
     int numLayers() const { return m_numLayers; }
     int kvHeads() const { return m_kvHeads; }
 
+    /// Tells which budgets are coming, for methods that read the recording anew for each (layer pruners): they are
+    /// computed together.
+    void prepare(std::span<const Budget> budgets) const;
     /// Cuts every layer, in parallel (oneTBB); the result does not depend on the number of threads.
     ReplayResult choose(const Budget& budget) const;
     /// Positions kept in one layer: what a window asks for first while a slider moves. Costs the whole model for
@@ -57,6 +62,7 @@ public:
     std::vector<LayerRanking> rank(const Budget& budget) const;
 
 private:
+    const LayerPruning& pruning() const;
     std::vector<KeepSet> cut(
         std::size_t first, std::size_t count, const Budget& budget, std::vector<std::string>& notes) const;
 
@@ -67,6 +73,7 @@ private:
     int m_sample = 0;
     std::vector<int> m_layers;
     std::vector<Scores> m_scores;
+    std::shared_ptr<const LayerPruning> m_pruning; ///< of a method without a chooser
 };
 
 /// Fills result.retainedMass from the last min(rows, evidence.lastRowCount) rows of each layer's evidence.

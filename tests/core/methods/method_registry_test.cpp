@@ -61,7 +61,7 @@ TEST(MethodRegistry, BuildsEveryMethodWithItsDefaultsAndWithEveryPreset)
             const Method method = parseMethod(spec);
             EXPECT_EQ(method.name, info.name);
             EXPECT_EQ(method.spec, spec);
-            ASSERT_NE(method.chooser, nullptr) << spec;
+            ASSERT_NE(method.chooser != nullptr, method.layerPruner != nullptr) << spec;
             const auto inherited = std::ranges::count_if(
                 method.parameters, [](const auto& parameter) { return parameter.first.starts_with("scorer."); });
             EXPECT_EQ(method.parameters.size(), info.parameters.size() + static_cast<std::size_t>(inherited)) << spec;
@@ -119,7 +119,7 @@ TEST(MethodRegistry, SuggestsTheNearestNames)
     EXPECT_THAT(errorOf("snapvk"), AllOf(HasSubstr("unknown method 'snapvk'"), HasSubstr("did you mean snapkv?")));
     EXPECT_THAT(errorOf("SnapKV"), HasSubstr("'SnapKV'"));
     EXPECT_THAT(errorOf("streaming"), HasSubstr("did you mean streaming_llm?"));
-    EXPECT_THAT(errorOf("pyramidinfer"),
+    EXPECT_THAT(errorOf("minference"),
         AllOf(HasSubstr("expected one of full, streaming_llm"), Not(HasSubstr("did you mean"))));
     EXPECT_THAT(
         errorOf("snapkv@kvpres"), AllOf(HasSubstr("unknown preset 'kvpres'"), HasSubstr("did you mean kvpress?")));

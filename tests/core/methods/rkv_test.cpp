@@ -9,6 +9,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <tbb/global_control.h>
 
 #include <numeric>
 
@@ -276,6 +277,23 @@ TEST(RkvRandomCases, CutsBackAfterEveryInterval)
         }
     }
     EXPECT_GT(decided, cases / 4);
+}
+
+TEST(Rkv, ScoresTheSameOnOneAndManyThreads)
+{
+    Dice dice(43);
+    const std::vector<float> keys = flat(randomKeys(dice, 4 * 150, 8));
+    const std::vector<float> queries = flat(randomKeys(dice, 8 * 8, 8));
+    EvidenceTable table(8, 4, 150);
+    table.view.headDim = 8;
+    table.view.lastQueryCount = 8;
+    table.view.keys = keys;
+    table.view.lastQueries = queries;
+    const auto run = [&](std::size_t threads) {
+        const tbb::global_control limit(tbb::global_control::max_allowed_parallelism, threads);
+        return parseMethod("rkv").score(table.view, PromptLayout(150)).values;
+    };
+    EXPECT_EQ(run(1), run(8));
 }
 
 TEST(Rkv, LetsTheLastOfSimilarKeysOffAndRanksTheOthersLower)

@@ -7,6 +7,7 @@
 #include "tests/core/methods/random_case.h"
 
 #include <gtest/gtest.h>
+#include <tbb/global_control.h>
 
 #include <array>
 #include <numeric>
@@ -291,6 +292,33 @@ TEST(ShotKvRandomCases, TheControlKeepsTheShotsOfTheLargestHashes)
         ASSERT_EQ(keptSets(spec, given, budget.budget), Sets(static_cast<std::size_t>(given.attention.kvHeads), set))
             << "case " << i << ": " << spec << ", " << budget.description << " of " << given.attention.tokens;
     }
+}
+
+TEST(ShotKvRandomCases, OneAndManyThreadsKeepTheSame)
+{
+    Dice dice(16);
+    const ShotCase first = randomShotCase(dice);
+    std::vector<EvidenceTable> tables;
+    std::vector<LayerEvidence> views;
+    for (int layer = 0; layer < 12; ++layer) {
+        ShotCase next = first;
+        for (auto& head : next.attention.rows)
+            for (std::size_t query = 0; query < head.size(); ++query)
+                for (std::size_t key = 0; key <= query; ++key)
+                    head[query][key] = dice.upTo(64);
+        tables.push_back(next.attention.evidence());
+        views.push_back(tables.back().view);
+        views.back().layer = layer;
+        views.back().firstPosition = first.first;
+    }
+    for (const char* spec : {"shotkv", "shotkv@v1", "shotkv:fit=knapsack", "random_shot:shared_layers=false"})
+        for (const char* keep : {"0.1", "0.5", "0.9"}) {
+            const auto run = [&](std::size_t threads) {
+                const tbb::global_control limit(tbb::global_control::max_allowed_parallelism, threads);
+                return ScoredSample(parseMethod(spec), first.layout(), views).choose(Budget::keep(keep)).kept;
+            };
+            EXPECT_EQ(run(1), run(8)) << spec << " " << keep;
+        }
 }
 
 TEST(ShotKvRandomCases, ALargerBudgetNeverStopsEarlier)

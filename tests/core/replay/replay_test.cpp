@@ -52,7 +52,8 @@ std::vector<Method> onStatistics(const std::vector<Method>& methods, const Promp
 {
     std::vector<Method> result;
     for (const Method& method : methods)
-        if (const EvidenceNeeds needs = method.needs(layout); !needs.keys && !needs.values && needs.lastQueries == 0)
+        if (const EvidenceNeeds needs = method.needs(layout);
+            !needs.keys && !needs.values && needs.lastQueries == 0 && !method.layerPruner)
             result.push_back(method);
     return result;
 }
