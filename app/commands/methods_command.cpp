@@ -20,17 +20,29 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+/// A long prompt of one example and a question of `question` tokens.
+PromptLayout longPrompt(std::int64_t question)
+{
+    const std::int64_t tokens = 1 << 20;
+    return {tokens, tokens,
+        {{0, tokens - question, SpanKind::Shot, 0, ""}, {tokens - question, tokens, SpanKind::Question, -1, ""}}};
+}
+
 /// What a method with its default parameters wants to see of a long prompt.
 std::vector<std::string> evidenceOf(const Method& method)
 {
-    const EvidenceNeeds needs = method.needs(PromptLayout(1 << 20));
+    const EvidenceNeeds needs = method.needs(longPrompt(500));
+    const bool dependsOnQuestion = needs.lastRows != method.needs(longPrompt(600)).lastRows;
     std::vector<std::string> result;
     const auto add = [&](bool wanted, std::string name) {
         if (wanted) {
             result.push_back(std::move(name));
         }
     };
-    add(needs.lastRows > 0, fmt::format("last {} rows", needs.lastRows));
+    add(needs.lastRows > 0,
+        dependsOnQuestion         ? "rows of the question"
+            : needs.lastRows == 1 ? "last row"
+                                  : fmt::format("last {} rows", needs.lastRows));
     add(needs.columnSums, "column sums");
     add(needs.keyNorms, "key norms");
     add(needs.valueNorms, "value norms");
@@ -40,6 +52,7 @@ std::vector<std::string> evidenceOf(const Method& method)
     add(needs.keys, "keys");
     add(needs.values, "values");
     add(needs.queryStatistics, "query statistics");
+    add(method.layerPruner != nullptr, "queries and keys of all layers");
     return result;
 }
 
