@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#pragma once
+
+#include "capture/cache/slot_map.h"
+#include "capture/cache/token_pages.h"
+#include "core/attention/attention_rows.h"
+#include "core/methods/decode_policy.h"
+#include "core/methods/keep_set.h"
+#include "core/methods/method.h"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace kvloupe {
+
+class KvCache;
+
+/// What the layers of a compressed cache have in common.
+struct CacheShape {
+    int numLayers = 1;
+    int queryHeads = 1;
+    int kvHeads = 1;
+    int headDim = 0;
+    double softmaxScale = 0.0;
+    std::span<const double> inverseFrequencies; ///< [headDim / 2], owned by the model
+};
+
+/// Memory of one step of one branch, used again for every layer.
+struct StepScratch {
+    AlignedFloats queries; ///< (query heads, head_dim)
+    std::vector<AlignedFloats> attention; ///< per list: (query heads of the list, slots)
+};
+
+/// The compressed cache of one layer: lists of tokens, one per KV head or per query head, and the decode policies that
+/// act on them.
+///
+/// A list serves query heads [list * heads / lists, (list + 1) * heads / lists). A state is what one policy decides on:
+/// one list, or all lists of a layer-level method, which hold the same tokens then. The calls of a step are append() of
+/// every state, attend() of every list, decide() of every state; those of different states and lists may run at once.
+class LayerCache {
+public:
+    /// Where the method starts from, beside the kept tokens.
+    struct Cut {
+        const Method& method;
+        const KeepSet& kept; ///< positions, all of them in the cache
+        std::int64_t promptTokens = 0;
+    };
+
+    /// Copies the kept tokens of `layer` out of `prefill`. Throws MethodError if a layer-level policy meets lists that
+    /// differ, or reads keys.
+    LayerCache(const CacheShape& shape, int layer, const KvCache& prefill, const Cut& cut);
+    LayerCache(const LayerCache& other); ///< policies are cloned
+    LayerCache& operator=(const LayerCache& other);
+    LayerCache(LayerCache&&) noexcept = default;
+    LayerCache& operator=(LayerCache&&) noexcept = default;
+    ~LayerCache() = default;
+
+    int lists() const { return static_cast<int>(m_lists.size()); }
+    int states() const { return static_cast<int>(m_states.size()); }
+    std::int64_t tokens(int list) const { return state(list).map.size(); }
+    std::span<const std::int32_t> alive(int list) const { return state(list).map.alive(); }
+    /// Cached tokens that the last query did not see, ascending.
+    std::span<const std::int32_t> unseen(int list) const { return state(list).unseen; }
+    std::vector<float> key(int list, std::size_t index) const; ///< of alive(list)[index], [headDim]
+    std::int64_t bytes() const;
+
+    /// Gives the policies their start. `scores`: of the prefill, [states, promptTokens] or empty; `lastQueries`:
+    /// [queryHeads, lastQueryCount, headDim].
+    struct Start {
+        std::span<const float> scores;
+        std::span<const float> lastQueries;
+        std::int64_t lastQueryCount = 0;
+        const Budget* budget = nullptr;
+        const Budget* decodeBudget = nullptr;
+    };
+    void begin(const Start& start);
+
+    /// The row of a branch in a pass. Vectors of different heads are `headStride` floats apart.
+    struct Row {
+        const float* queries = nullptr; ///< turned by rotaryPosition
+        const float* keys = nullptr;
+        const float* values = nullptr;
+        std::int64_t headStride = 0;
+        std::int64_t position = 0;
+        std::int64_t rotaryPosition = 0;
+    };
+    /// With policies: also asks what the query must not see.
+    void append(int state, const Row& row, bool policies, StepScratch& scratch);
+    /// context: [query heads of the list, headDim].
+    void attend(int list, float* context, StepScratch& scratch) const;
+    void decide(int state, std::int64_t position, StepScratch& scratch);
+
+    /// Forgets tokens of one state; positions that are not there are passed over.
+    void evict(int state, std::span<const std::int32_t> positions);
+
+private:
+    struct State {
+        SlotMap map;
+        std::vector<std::int32_t> hidden; ///< not seen by the next query, ascending
+        std::vector<std::int32_t> unseen; ///< hidden and what this step hides beside
+        std::unique_ptr<DecodePolicy> policy;
+    };
+
+    const State& state(int list) const { return m_states[m_states.size() == 1 ? 0 : static_cast<std::size_t>(list)]; }
+    int listsPerState() const { return lists() / states(); }
+    int headsPerList() const { return m_shape.queryHeads / lists(); }
+    int headsPerState() const { return m_shape.queryHeads / states(); }
+    std::span<const float> queriesOf(int state, const StepScratch& scratch) const;
+    KeyRows keyRows(int state) const;
+    std::vector<float> policyAttention(int state, const StepScratch& scratch) const;
+    void closeRanks(int state, std::span<const std::int32_t> shifts);
+
+    CacheShape m_shape;
+    int m_layer;
+    std::int64_t m_promptTokens;
+    PositionMode m_positions;
+    DecodeNeeds m_needs;
+    std::vector<TokenPages> m_lists;
+    std::vector<State> m_states;
+};
+
+} // namespace kvloupe
