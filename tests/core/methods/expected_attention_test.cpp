@@ -239,6 +239,27 @@ TEST(VectorMethods, CountPositionsFromTheFirstTokenInTheCache)
     }
 }
 
+TEST(VectorMethods, KeepWithALargerBudgetWhatTheyKeptWithASmallerOne)
+{
+    Dice dice(107);
+    for (int i = 0; i < 200; ++i) {
+        VectorCase given = randomVectors(dice, 40, true);
+        addAttention(given, dice);
+        const EvidenceTable table = given.evidence();
+        for (const char* spec : {"knorm", "keydiff", "lagkv:n_sink=0,lag=4", "expected_attention:n_sink=1",
+                 "adakv:scorer=knorm", "adakv:scorer=knorm,alpha=0", "criticalkv:first_share=0,scorer=knorm"}) {
+            const ScoredSample scored(parseMethod(spec), PromptLayout(given.tokens), std::span(&table.view, 1));
+            Sets smaller(static_cast<std::size_t>(given.kvHeads));
+            for (std::int64_t capacity = 1; capacity <= given.tokens; ++capacity) {
+                const Sets larger = scored.chooseLayer(Budget::capacity(capacity), given.layer).sets;
+                for (std::size_t set = 0; set < larger.size(); ++set)
+                    ASSERT_TRUE(std::ranges::includes(larger[set], smaller[set])) << spec << " at " << capacity;
+                smaller = larger;
+            }
+        }
+    }
+}
+
 TEST(VectorMethods, KeepTheSameOnOneAndManyThreads)
 {
     Dice dice(105);
