@@ -569,8 +569,8 @@ MethodInfo keptSetsMethod()
     info.summary = "Shows what any other program kept, written as file:PATH.";
     info.source = "the form that kvloupe replay --json prints";
     info.parameters = {
-        {"path", ParameterInfo::Type::Text, "", "JSON lines with sample, kept and, best, budget and prompt_tokens", 0,
-            0, {}},
+        {"path", ParameterInfo::Type::Text, "",
+            "JSON lines with sample and kept, at best with budget and prompt_tokens too", 0, 0, {}},
     };
     info.takesPath = true;
     info.make = [](const ParameterValues& values) {

@@ -66,10 +66,8 @@ FigureStrip replay(const Recording& recording, const FigureData& data, const std
     strip.name = QString::fromStdString(findMethod(method.name).title);
     strip.spec = spec;
     strip.color = methodColor(method.name, index);
-    if (!method.chooser)
-        throw FigureError(fmt::format("method {} decides while the model runs, it has no replay", spec));
     KeepSet kept;
-    if (method.chooser->scope() == ChooserScope::Model) {
+    if (method.layerPruner || method.chooser->scope() == ChooserScope::Model) {
         const std::vector<ScoredSample> scored = Replay(recording).score(data.sample->sample, std::span(&method, 1));
         kept = scored.at(0).chooseLayer(data.spec.budget, data.spec.layer);
     } else {

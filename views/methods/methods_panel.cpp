@@ -31,7 +31,7 @@ QStringList knownSpecs()
     QStringList specs;
     for (const MethodInfo& info : methodRegistry()) {
         const QString name = QString::fromStdString(info.name);
-        specs << name;
+        specs << (info.takesPath ? name + QLatin1Char(':') : name);
         for (const PresetInfo& preset : info.presets)
             specs << name + QLatin1Char('@') + QString::fromStdString(preset.name);
     }

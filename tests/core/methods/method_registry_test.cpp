@@ -119,8 +119,8 @@ TEST(MethodRegistry, SuggestsTheNearestNames)
     EXPECT_THAT(errorOf("snapvk"), AllOf(HasSubstr("unknown method 'snapvk'"), HasSubstr("did you mean snapkv?")));
     EXPECT_THAT(errorOf("SnapKV"), HasSubstr("'SnapKV'"));
     EXPECT_THAT(errorOf("streaming"), HasSubstr("did you mean streaming_llm?"));
-    EXPECT_THAT(errorOf("minference"),
-        AllOf(HasSubstr("expected one of full, streaming_llm"), Not(HasSubstr("did you mean"))));
+    EXPECT_THAT(
+        errorOf("minference"), AllOf(HasSubstr("expected one of full, streaming_llm"), Not(HasSubstr("did you mean"))));
     EXPECT_THAT(
         errorOf("snapkv@kvpres"), AllOf(HasSubstr("unknown preset 'kvpres'"), HasSubstr("did you mean kvpress?")));
     EXPECT_THAT(errorOf("full@kvpress"), HasSubstr("full, which has none"));
