@@ -47,6 +47,11 @@ std::set<SummaryField> fieldsOf(const Options& options)
     return fields;
 }
 
+std::string rowCount(std::int64_t rows)
+{
+    return fmt::format("{} {}", rows, rows == 1 ? "row" : "rows");
+}
+
 /// What a reader of the table has to know about the files.
 void reportFile(const ResultFile& file)
 {
@@ -57,9 +62,9 @@ void reportFile(const ResultFile& file)
     for (const ResultRun& run : file.runs) {
         if (run.incompleteRows > 0)
             fmt::print(stderr,
-                "kvloupe: {}: {} rows of samples that were not completed were left out; --resume does "
+                "kvloupe: {}: {} of samples that were not completed were left out; --resume does "
                 "these samples again\n",
-                name, run.incompleteRows);
+                name, rowCount(run.incompleteRows));
     }
 }
 
@@ -90,8 +95,8 @@ void runSummarize(const Options& options)
     }
     const Summary summary = builder.build();
     if (summary.repeatedRows > 0)
-        fmt::print(stderr, "kvloupe: {} rows repeat a measurement of an earlier run; the last of each was taken\n",
-            summary.repeatedRows);
+        fmt::print(stderr, "kvloupe: measured in an earlier run as well: {}; the last of each was taken\n",
+            rowCount(summary.repeatedRows));
     if (options.csv)
         fmt::print("{}", summaryCsv(summary));
     else if (options.json)

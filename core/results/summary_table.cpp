@@ -197,6 +197,20 @@ std::string csvValue(const Json& value)
     return value.is_string() ? csvField(value.get<std::string>()) : value.dump();
 }
 
+/// A number with a minus sign instead of a hyphen, an interval in words.
+std::string latexNumber(std::string_view text)
+{
+    std::string result;
+    for (std::size_t at = 0; at < text.size(); ++at)
+        if (text.substr(at).starts_with(" .. ")) {
+            result += " to ";
+            at += 3;
+        } else {
+            result += text[at] == '-' ? "$-$" : latexText(text.substr(at, 1));
+        }
+    return result;
+}
+
 } // namespace
 
 SummaryTable summaryTable(const Summary& summary)
@@ -297,10 +311,12 @@ std::string latexText(std::string_view text)
 
 std::string summaryLatex(const SummaryTable& table)
 {
-    const auto line = [](const std::vector<std::string>& cells) {
+    const auto line = [&](const std::vector<std::string>& cells, bool heading = false) {
         std::vector<std::string> escaped;
-        for (const std::string& cell : cells)
-            escaped.push_back(cell == nothing ? "--" : latexText(cell));
+        for (std::size_t column = 0; column < cells.size(); ++column)
+            escaped.push_back(cells[column] == nothing         ? "--"
+                    : !heading && table.columns[column].number ? latexNumber(cells[column])
+                                                               : latexText(cells[column]));
         return fmt::format("{} \\\\\n", fmt::join(escaped, " & "));
     };
     std::string alignment;
@@ -316,7 +332,7 @@ std::string summaryLatex(const SummaryTable& table)
         caption += (caption.empty() ? "" : ". ") + latexText(note);
     std::string result = "% \\usepackage{booktabs}\n\\begin{table}\n\\centering\n";
     result += fmt::format("\\caption{{{}.}}\n\\begin{{tabular}}{{{}}}\n\\toprule\n", caption, alignment);
-    result += line(headings) + "\\midrule\n";
+    result += line(headings, true) + "\\midrule\n";
     for (const auto& row : table.rows)
         result += line(row);
     return result + "\\bottomrule\n\\end{tabular}\n\\end{table}\n";

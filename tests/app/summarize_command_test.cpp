@@ -111,7 +111,7 @@ TEST_F(Summarize, JoinsFilesAndKeepsModelsApart)
     EXPECT_EQ(rows[5]["samples_count"], 3);
 
     const ProgramRun again = summarize({file});
-    EXPECT_THAT(again.err, HasSubstr("50 rows repeat a measurement of an earlier run"));
+    EXPECT_THAT(again.err, HasSubstr("measured in an earlier run as well: 50 rows"));
 }
 
 TEST_F(Summarize, SaysWhatItLeftOut)
@@ -122,7 +122,7 @@ TEST_F(Summarize, SaysWhatItLeftOut)
     const ProgramRun run = summarize({"--json"});
     EXPECT_EQ(run.status, 0);
     EXPECT_THAT(run.err, HasSubstr("cut.jsonl: the last line is not finished (100 bytes); it was left out\n"));
-    EXPECT_THAT(run.err, HasSubstr("cut.jsonl: 1 rows of samples that were not completed were left out"));
+    EXPECT_THAT(run.err, HasSubstr("cut.jsonl: 1 row of samples that were not completed were left out"));
     EXPECT_EQ(Json::parse(run.out)[0]["samples_count"], 2);
 
     file = folder.write("begun.jsonl", headerLine(madeHeader()) + "\n").string();

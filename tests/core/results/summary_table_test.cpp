@@ -107,6 +107,7 @@ TEST(SummaryTable, LatexHasAsManyCellsAsColumnsAndNothingToInterpret)
     EXPECT_THAT(latex, HasSubstr("\\toprule\n"));
     EXPECT_THAT(latex, HasSubstr("\\bottomrule\n\\end{tabular}\n\\end{table}\n"));
     EXPECT_THAT(latex, HasSubstr("accuracy \\% &"));
+    EXPECT_THAT(latex, HasSubstr(" & $-$75.0 & 0.062 & +0.200 & +0.200 to +0.200 & "));
     const SummaryTable table = summaryTable(madeSummary({header}));
     int lines = 0;
     for (std::size_t begin = 0; begin < latex.size(); begin = latex.find('\n', begin) + 1) {
