@@ -6,6 +6,7 @@
 #include "core/replay/replay.h"
 
 #include <fmt/format.h>
+#include <tbb/parallel_for.h>
 
 #include <algorithm>
 #include <utility>
@@ -24,13 +25,17 @@ Branch::Branch(std::shared_ptr<const PromptState> prompt, const KvCache& prefill
     , m_granularity(m_method.granularity)
     , m_position(m_prompt->promptTokens)
 {
-    for (int layer = 0; layer < m_prompt->shape.numLayers; ++layer) {
+    // Transposing keys is most of the work of a cut.
+    std::vector<std::optional<LayerCache>> layers(static_cast<std::size_t>(m_prompt->shape.numLayers));
+    tbb::parallel_for(0, m_prompt->shape.numLayers, [&](int layer) {
         const auto kept = cut.kept.find(layer);
         if (kept == cut.kept.end())
             throw MethodError(fmt::format("method '{}': layer {} has no kept sets", m_method.spec, layer));
-        m_layers.emplace_back(
+        layers[static_cast<std::size_t>(layer)].emplace(
             m_prompt->shape, layer, prefill, LayerCache::Cut{m_method, kept->second, m_prompt->promptTokens});
-    }
+    });
+    for (auto& layer : layers)
+        m_layers.push_back(std::move(*layer));
 }
 
 std::int64_t Branch::rotaryPosition() const

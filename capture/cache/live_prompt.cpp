@@ -60,9 +60,13 @@ Branch LivePrompt::branch(std::size_t method, const Budget& budget, const std::o
     const Method& of = m_methods.at(method);
     if (of.layerPruner != nullptr)
         return prunedBranch(of, budget, decodeBudget);
-    ReplayResult choice = m_scored[method]->choose(budget);
-    return {m_state, m_cache, {of, budget, decodeBudget, std::move(choice.kept), std::move(choice.notes)},
-        m_scored[method]};
+    std::optional<Branch> branch;
+    m_model->runTasks(1, [&](std::int64_t) { // on the model's threads
+        ReplayResult choice = m_scored[method]->choose(budget);
+        branch.emplace(m_state, m_cache,
+            Branch::Cut{of, budget, decodeBudget, std::move(choice.kept), std::move(choice.notes)}, m_scored[method]);
+    });
+    return std::move(*branch);
 }
 
 Branch LivePrompt::prunedBranch(

@@ -4,7 +4,9 @@
 
 #include "capture/cache/pruned_attention.h"
 #include "core/replay/evidence_builder.h"
+#include "core/replay/replay.h"
 #include "tests/capture/cache/tiny_prompt.h"
+#include "tests/capture/model/tiny_llama.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -345,6 +347,64 @@ TEST(Branch, TokensThatLeaveBetweenLayersAreGoneFromTheDeeperOnes)
     EXPECT_EQ(BatchDecoder(*model).generateGreedy(alone, {.maxTokens = 5}).front().ids.size(), 5U);
     EXPECT_EQ(branch.layer(0).tokens(0), 208);
     EXPECT_EQ(branch.layer(1).tokens(0), 108);
+}
+
+/// Weights of a deeper model whose attention is soft enough that votes differ.
+std::unique_ptr<Transformer> deepModel(const TemporaryFolder& folder)
+{
+    TinyLlama llama({.depth = 6});
+    for (int layer = 0; layer < 6; ++layer)
+        for (float& weight : llama.tensor("model.layers." + std::to_string(layer) + ".self_attn.q_proj.weight"))
+            weight *= 0.3F;
+    llama.write(folder);
+    return Transformer::load(*Checkpoint::open(folder.path()));
+}
+
+TEST(Branch, PyramidInferLetsIntoEachLayerAsManyTokensAsAReplayAndTheSameAsLongAsLayersSawTheSame)
+{
+    const TemporaryFolder folder;
+    const TemporaryFolder recordings;
+    const auto model = deepModel(folder);
+    const std::vector<std::int32_t> ids = tinyIds(90);
+    const Recording recording = recordTiny(recordings, ids, 0, folder.path());
+    const std::vector<Method> methods{parseMethod("pyramidinfer:recent_ratio=0.1,min_context=8"),
+        parseMethod("pyramidinfer:recent_ratio=0.1,min_context=8,decay=0.6,distance_weight=3")};
+    const std::vector<ScoredSample> replayed = Replay(recording).score(0, PromptLayout(90), methods);
+    const LivePrompt live(*model, ids, PromptLayout(90), methods);
+    for (std::size_t method = 0; method < 2; ++method)
+        for (const char* keep : {"0.75", "0.9"}) {
+            const ReplayResult expected = replayed[method].choose(Budget::keep(keep));
+            std::vector<Branch> branch{live.branch(method, Budget::keep(keep))};
+            double sum = 0;
+            for (int layer = 0; layer < 6; ++layer) {
+                EXPECT_EQ(branch[0].layer(layer).tokens(0), expected.realisedTokens(layer, 0)) << layer;
+                sum += static_cast<double>(branch[0].layer(layer).tokens(1));
+            }
+            // Layer 0 prunes nothing, so layer 1 sees what the full prefill sees, and decides what enters layer 2.
+            for (int layer = 0; layer < 3; ++layer)
+                EXPECT_EQ(branch[0].alive(layer).sets, expected.kept.at(layer).sets) << layer;
+            EXPECT_LT(branch[0].layer(2).tokens(0), 90);
+            if (method == 0) { // its decay follows the budget
+                EXPECT_LE(branch[0].meanTokens(), 90 * branch[0].budget().fractionKept(90));
+            }
+            EXPECT_DOUBLE_EQ(branch[0].meanTokens(), sum / 6);
+            // A block of generated tokens is cut down once enough queries have followed it.
+            const auto generated = BatchDecoder(*model).generateGreedy(pointersTo(branch), {.maxTokens = 6});
+            EXPECT_EQ(generated[0].ids.size(), 6U);
+        }
+}
+
+TEST(Branch, PyramidInferThatPrunesNothingGivesThePlainRun)
+{
+    const TemporaryFolder folder;
+    const auto model = deepModel(folder);
+    const std::vector<std::int32_t> ids = tinyIds(80);
+    const LivePrompt live(*model, ids, PromptLayout(80), {parseMethod("pyramidinfer:phases=prefill")});
+    std::vector<Branch> branch{live.branch(0, Budget::keep("1"))};
+    EXPECT_LT(largestDifference(branch[0].promptLogits(), live.logits()), 1e-4);
+    EXPECT_DOUBLE_EQ(branch[0].meanTokens(), 80.0);
+    EXPECT_EQ(BatchDecoder(*model).generateGreedy(pointersTo(branch), {.maxTokens = 14}).front().ids,
+        plainTokens(*model, ids, 14));
 }
 
 } // namespace

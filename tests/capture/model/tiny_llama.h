@@ -18,7 +18,7 @@ namespace kvloupe {
 /// A llama of random weights, 4 query heads over 2 KV heads, small enough for a slow and obvious reference in float64.
 class TinyLlama {
 public:
-    static constexpr int layers = 2;
+    static constexpr int layers = 2; // unless options say otherwise
     static constexpr int heads = 4;
     static constexpr int kvHeads = 2;
     static constexpr int headDim = 6; // no multiple of any vector, and heads * headDim is not the hidden size
@@ -32,6 +32,7 @@ public:
     struct Options {
         bool tied = true;
         bool biases = false;
+        int depth = layers;
     };
 
     using Vector = std::vector<double>;
@@ -46,7 +47,7 @@ public:
         : m_options(options)
     {
         add("model.embed_tokens.weight", {vocabulary, hidden});
-        for (int layer = 0; layer < layers; ++layer) {
+        for (int layer = 0; layer < m_options.depth; ++layer) {
             const std::string prefix = "model.layers." + std::to_string(layer) + ".";
             add(prefix + "input_layernorm.weight", {hidden});
             addProjection(prefix + "self_attn.q_proj", heads * headDim, hidden);
@@ -69,7 +70,7 @@ public:
     void write(const TemporaryFolder& folder) const
     {
         const nlohmann::json config{{"architectures", {"LlamaForCausalLM"}}, {"model_type", "llama"},
-            {"_name_or_path", "tiny"}, {"num_hidden_layers", layers}, {"num_attention_heads", heads},
+            {"_name_or_path", "tiny"}, {"num_hidden_layers", m_options.depth}, {"num_attention_heads", heads},
             {"num_key_value_heads", kvHeads}, {"head_dim", headDim}, {"hidden_size", hidden},
             {"intermediate_size", intermediate}, {"vocab_size", vocabulary}, {"max_position_embeddings", maximumTokens},
             {"rms_norm_eps", epsilon}, {"rope_theta", theta}, {"hidden_act", "silu"},
@@ -98,7 +99,7 @@ public:
         Matrix x;
         for (const std::int32_t id : ids)
             x.push_back(row("model.embed_tokens.weight", static_cast<std::size_t>(id), hidden));
-        for (int layer = 0; layer < layers; ++layer) {
+        for (int layer = 0; layer < m_options.depth; ++layer) {
             const std::string prefix = "model.layers." + std::to_string(layer) + ".";
             Matrix queries;
             Matrix keys;
