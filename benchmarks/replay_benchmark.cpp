@@ -145,18 +145,28 @@ void fromMaps(const std::string& path, int repeats, const std::string& keptFolde
     for (const Method& method : methods)
         needs.merge(method.needs(layout));
     KeptSets kept;
-    timed(fmt::format("maps in memory to kept sets, {} tokens", maps.tokens), repeats, [&] {
-        std::vector<OwnedEvidence> owned;
-        std::vector<LayerEvidence> evidence;
+    std::vector<OwnedEvidence> owned;
+    std::vector<LayerEvidence> evidence;
+    const auto look = [&] {
+        owned.clear();
+        evidence.clear();
         for (int layer = 0; layer < maps.layers; ++layer) {
             owned.push_back(evidenceFromMaps(maps.layer(layer), needs));
             evidence.push_back(owned.back().view);
         }
+    };
+    const auto choose = [&] {
         std::vector<ScoredSample> scored;
         for (const Method& method : methods)
             scored.emplace_back(method, layout, evidence);
         chooseAll(scored, kept);
+    };
+    timed(fmt::format("maps in memory to kept sets, {} tokens", maps.tokens), repeats, [&] {
+        look();
+        choose();
     });
+    timed("  of that, evidence from the maps", repeats, look);
+    timed("  of that, scores and kept sets", repeats, choose);
     if (!keptFolder.empty())
         writeKept(kept, keptFolder, maps.heads, maps.tokens);
 }

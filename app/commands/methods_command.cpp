@@ -107,6 +107,7 @@ Json methodJson(const MethodInfo& info)
     }
     return {{"name", info.name}, {"title", info.title}, {"summary", info.summary}, {"source", info.source},
         {"fidelity", fidelityName(method.fidelity)},
+        {"fidelity_while_decoding", fidelityName(method.fidelityWhileDecoding())},
         {"granularity", granularityOf(info, method) ? Json(*granularityOf(info, method)) : Json()},
         {"decides_while_decoding", method.decodePolicy != nullptr}, {"evidence", evidenceOf(method)},
         {"parameters", std::move(parameters)}, {"presets", std::move(presets)}};
@@ -117,7 +118,9 @@ void printText(const MethodInfo& info)
     const Method method = defaultMethod(info);
     const auto evidence = evidenceOf(method);
     fmt::print("{} ({})\n  {}\n  Source: {}\n", info.name, info.title, info.summary, info.source);
-    fmt::print("  Replay: {}. Sets per {}. Evidence: {}.\n", fidelityName(method.fidelity),
+    const bool differs = method.fidelityWhileDecoding() != method.fidelity;
+    fmt::print("  Replay: {}{}. Sets per {}. Evidence: {}.\n", fidelityName(method.fidelity),
+        differs ? fmt::format(", {} while decoding", fidelityName(method.fidelityWhileDecoding())) : "",
         granularityOf(info, method).value_or("layer or head, as the file says"),
         evidence.empty() ? "none" : fmt::format("{}", fmt::join(evidence, ", ")));
     if (!info.parameters.empty()) {

@@ -21,6 +21,8 @@ struct DecodeNeeds {
     bool queries = false; ///< post-RoPE query of the step
     bool keys = false; ///< post-RoPE keys of the cache
     std::int64_t promptQueries = 0; ///< post-RoPE queries of the last n prompt tokens, at begin()
+
+    bool any() const { return attention || queries || keys || promptQueries > 0; }
 };
 
 /// Keys of one head's cache: row i belongs to alive[i], wherever it lies.
@@ -75,6 +77,10 @@ struct DecodeVerdict {
     std::vector<float> scores; ///< [n] what `alive` was ranked by, NaN = not ranked
     std::vector<Guard> guards; ///< [n]
 };
+
+/// Tokens that a cache cut to `kept` may hold while decoding (DecodeStart::capacity): what the prompt's budget came to,
+/// whatever rounding the method used for it; with a budget in tokens that many, also after a shorter prompt.
+std::int64_t heldCapacity(const KeepSet& kept, const Budget& budget);
 
 /// Positions of `alive` whose indices are not among `keptIndices` (ascending).
 std::vector<std::int32_t> evictedPositions(

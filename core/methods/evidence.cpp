@@ -49,7 +49,9 @@ void LayerEvidence::check(const EvidenceNeeds& needs) const
     if (lastRowCount < std::min(needs.lastRows, tokens))
         throw MethodError(fmt::format("layer {}: evidence holds the last {} attention rows, expected {}", layer,
             lastRowCount, std::min(needs.lastRows, tokens)));
-    expect(needs.lastRows > 0, "lastRows", lastRows.size(), queryHeads * lastRowCount * tokens);
+    const std::int64_t rowsOfHead = lastRowCount * tokens;
+    expect(needs.lastRows > 0, "lastRows", lastRows.size(),
+        lastRowHeadStride > 0 ? (queryHeads - 1) * lastRowHeadStride + rowsOfHead : queryHeads * rowsOfHead);
     expect(needs.columnSums, "columnSums", columnSums.size(), queryHeads * tokens);
     expect(needs.keyNorms, "keyNorms", keyNorms.size(), kvHeads * tokens);
     expect(needs.valueNorms, "valueNorms", valueNorms.size(), kvHeads * tokens);

@@ -45,7 +45,8 @@ struct LayerEvidence {
     double softmaxScale = 0.0;
 
     std::int64_t lastRowCount = 0; ///< min(needs.lastRows, T), or more if more was asked for by others
-    std::span<const float> lastRows; ///< [queryHeads, lastRowCount, T], the newest query last
+    std::span<const float> lastRows; ///< [queryHeads, lastRowCount, T], the newest query last; read by lastRow()
+    std::int64_t lastRowHeadStride = 0; ///< floats from one head to the next; 0 = lastRowCount * T
     std::span<const float> columnSums; ///< [queryHeads, T]
     std::span<const float> keyNorms; ///< [kvHeads, T]
     std::span<const float> valueNorms; ///< [kvHeads, T]
@@ -63,8 +64,9 @@ struct LayerEvidence {
     /// Attention of query head `head` in the row `row` of lastRows, [T].
     std::span<const float> lastRow(int head, std::int64_t row) const
     {
+        const std::int64_t stride = lastRowHeadStride > 0 ? lastRowHeadStride : lastRowCount * tokens;
         return lastRows.subspan(
-            static_cast<std::size_t>((head * lastRowCount + row) * tokens), static_cast<std::size_t>(tokens));
+            static_cast<std::size_t>(head * stride + row * tokens), static_cast<std::size_t>(tokens));
     }
     std::span<const float> columnSum(int head) const
     {

@@ -237,11 +237,9 @@ MethodInfo h2oMethod()
         else
             method.scorer = std::make_shared<ColumnSumScorer>(granularity, reduction);
         method.chooser = std::make_shared<TopScores>(choice);
-        if (variant == "drop" || variant == "mask") {
+        if (variant == "drop" || variant == "mask")
             method.decodePolicy = std::make_shared<HeavyHitterPolicy>(HeavyHitterPolicy::Parameters{
                 granularity, reduction, choice.recent, choice.recentDivisor, variant == "mask"});
-            method.fidelity = Fidelity::Renormalised;
-        }
         return method;
     };
     return info;

@@ -4,6 +4,7 @@
 
 #include "core/methods/group_reduction.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace kvloupe {
@@ -27,6 +28,12 @@ EvidenceNeeds Method::needs(const PromptLayout& layout) const
     if (scorer)
         needs.merge(scorer->needs(layout));
     return needs;
+}
+
+Fidelity Method::fidelityWhileDecoding() const
+{
+    const bool reads = decodePolicy && decodePolicy->needs().any();
+    return reads ? std::max(fidelity, Fidelity::Renormalised) : fidelity;
 }
 
 std::optional<Method> Method::withoutPooling() const

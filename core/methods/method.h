@@ -30,7 +30,7 @@ struct Method {
     std::string spec; ///< as the user wrote it: "snapkv@kvpress:window=32"
     std::map<std::string, std::string> parameters; ///< every parameter with its effective value, as text
     Granularity granularity = Granularity::KvHead;
-    Fidelity fidelity = Fidelity::Exact;
+    Fidelity fidelity = Fidelity::Exact; ///< of what it keeps of the prompt; see fidelityWhileDecoding()
     PositionMode positions = PositionMode::Keep;
     std::shared_ptr<const Scorer> scorer; ///< null = the choice needs no scores
     std::shared_ptr<const Chooser> chooser;
@@ -41,6 +41,9 @@ struct Method {
     EvidenceNeeds needs(const PromptLayout& layout) const;
     /// Scores of one layer; without a scorer an empty Scores of the right shape.
     Scores score(const LayerEvidence& evidence, const PromptLayout& layout) const;
+    /// Of what it keeps after generated tokens: a policy that reads attention, queries or keys sees those of full
+    /// attention, renormalised.
+    Fidelity fidelityWhileDecoding() const;
     /// The method with its scorer's pooling switched off; nothing if it does not pool.
     std::optional<Method> withoutPooling() const;
 };

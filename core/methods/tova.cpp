@@ -92,10 +92,8 @@ MethodInfo tovaMethod()
         method.granularity = Granularity::Layer;
         method.scorer = std::make_shared<LastQueryScorer>(protectLast);
         method.chooser = std::make_shared<TopScores>(choice);
-        if (values.at("phase") == "every_step") {
+        if (values.at("phase") == "every_step")
             method.decodePolicy = std::make_shared<LastQueryPolicy>(protectLast);
-            method.fidelity = Fidelity::Renormalised;
-        }
         return method;
     };
     return info;

@@ -292,7 +292,7 @@ std::vector<HeadTimeline> decodeTimeline(const DecodeRun& run, DecodeRowSource* 
     const bool wholeLayer = method.decodePolicy->granularity() == Granularity::Layer;
     const std::size_t states = wholeLayer ? 1 : run.kept.sets.size();
     const DecodeNeeds needs = method.decodePolicy->needs();
-    if (rows == nullptr && (needs.attention || needs.queries || needs.keys || needs.promptQueries > 0))
+    if (rows == nullptr && needs.any())
         throw MethodError("method '" + method.spec + "' needs attention rows of the generated tokens, found none");
     if (wholeLayer && needs.keys)
         throw MethodError("method '" + method.spec + "' reads the keys of a whole layer, expected those of one head");

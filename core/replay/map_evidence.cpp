@@ -31,26 +31,20 @@ OwnedEvidence evidenceFromMaps(const LayerMaps& maps, const EvidenceNeeds& needs
     evidence.view.kvHeads = maps.kvHeads;
     evidence.view.tokens = maps.tokens;
     evidence.view.lastRowCount = std::min(needs.lastRows, maps.tokens);
-    const std::int64_t rows = evidence.view.lastRowCount;
-    evidence.lastRows.resize(static_cast<std::size_t>(maps.queryHeads * rows * maps.tokens));
     if (needs.columnSums)
         evidence.columnSums.resize(static_cast<std::size_t>(maps.queryHeads * maps.tokens));
-    tbb::parallel_for(0, maps.queryHeads, [&](int head) {
-        const auto cells = static_cast<std::size_t>(maps.tokens * maps.tokens);
+    const auto cells = static_cast<std::size_t>(maps.tokens * maps.tokens);
+    tbb::parallel_for(0, needs.columnSums ? maps.queryHeads : 0, [&](int head) {
         const auto map = maps.maps.subspan(cells * static_cast<std::size_t>(head), cells);
-        for (std::int64_t row = 0; row < rows; ++row) {
-            const std::int64_t query = maps.tokens - rows + row;
-            std::copy_n(map.begin() + query * maps.tokens, query + 1,
-                evidence.lastRows.begin() + (head * rows + row) * maps.tokens); // the rest stays 0
-        }
-        if (!needs.columnSums)
-            return;
         std::vector<double> sums(static_cast<std::size_t>(maps.tokens));
         addColumnSums(map, maps.tokens, 0, maps.tokens, sums);
         std::ranges::transform(
             sums, evidence.columnSums.begin() + head * maps.tokens, [](double sum) { return static_cast<float>(sum); });
     });
     evidence.bind();
+    evidence.view.lastRows
+        = maps.maps.subspan(static_cast<std::size_t>((maps.tokens - evidence.view.lastRowCount) * maps.tokens));
+    evidence.view.lastRowHeadStride = maps.tokens * maps.tokens;
     evidence.view.check(needs);
     return evidence;
 }

@@ -17,11 +17,11 @@ struct LayerMaps {
     int queryHeads = 0;
     int kvHeads = 0;
     std::int64_t tokens = 0;
-    std::span<const float>
-        maps; ///< [queryHeads, tokens, tokens], float32, row = query; cells after the diagonal are not read
+    std::span<const float> maps; ///< [queryHeads, tokens, tokens], float32, row = query; cells after the diagonal are 0
 };
 
-/// Evidence of a layer from its maps: last rows and column sums, in one pass over the causal half, heads in parallel.
+/// Evidence of a layer from its maps: last rows are views into `maps`, which has to outlive them; column sums take one
+/// pass over the causal half, heads in parallel.
 /// Throws MethodError if `needs` asks for what maps do not hold (norms, queries, keys, values, statistics of queries),
 /// or sizes do not agree.
 OwnedEvidence evidenceFromMaps(const LayerMaps& maps, const EvidenceNeeds& needs);

@@ -285,13 +285,10 @@ CacheTimeline Replay::timeline(int sample, const ScoredSample& scored, const Bud
     const Method& method = scored.method();
     CacheTimeline timeline;
     timeline.granularity = method.granularity;
-    timeline.fidelity = method.fidelity;
+    timeline.fidelity = method.fidelityWhileDecoding();
     timeline.promptTokens = info.promptTokens;
     timeline.steps = steps.value_or(generated);
     const DecodeNeeds needs = method.decodePolicy ? method.decodePolicy->needs() : DecodeNeeds{};
-    const bool readsRows = needs.attention || needs.queries || needs.keys || needs.promptQueries > 0;
-    if (readsRows)
-        timeline.fidelity = std::max(timeline.fidelity, Fidelity::Renormalised);
 
     const ReplayResult prefill = scored.choose(budget);
     const Explanation explanation = kvloupe::explain(scored, budget);
@@ -299,18 +296,14 @@ CacheTimeline Replay::timeline(int sample, const ScoredSample& scored, const Bud
         const int layer = scored.layers()[index];
         const KeepSet& kept = prefill.kept.at(layer);
         std::optional<RecordedDecodeRows> rows;
-        if (readsRows)
+        if (needs.any())
             rows.emplace(*m_recording, sample, layer, timeline.steps, needs);
-        // The cache of a step keeps what the prompt's budget allowed, whatever rounding the method used for it.
-        std::size_t capacity = 0;
-        for (const auto& set : kept.sets)
-            capacity = std::max(capacity, set.size());
         DecodeRun run{method, kept, scored.scores()[index]};
         run.layer = layer;
         run.numLayers = scored.numLayers();
         run.promptTokens = timeline.promptTokens;
         run.steps = timeline.steps;
-        run.capacity = static_cast<std::int64_t>(capacity);
+        run.capacity = heldCapacity(kept, budget);
         run.softmaxScale = info.softmaxScale;
         run.budget = &budget;
         run.decodeBudget = decodeBudget != nullptr ? decodeBudget : &budget;

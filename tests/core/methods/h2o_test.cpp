@@ -32,7 +32,8 @@ TEST(H2o, CutsOnceUnlessAVariantGoesOn)
     for (const char* spec : {"h2o:variant=drop", "h2o:variant=mask", "h2o@paper"}) {
         const Method method = parseMethod(spec);
         ASSERT_NE(method.decodePolicy, nullptr) << spec;
-        EXPECT_EQ(method.fidelity, Fidelity::Renormalised) << spec;
+        EXPECT_EQ(method.fidelity, Fidelity::Exact) << spec;
+        EXPECT_EQ(method.fidelityWhileDecoding(), Fidelity::Renormalised) << spec;
         EXPECT_EQ(method.decodePolicy->granularity(), method.granularity) << spec;
         EXPECT_TRUE(method.decodePolicy->needs().attention) << spec;
     }

