@@ -169,7 +169,7 @@ void LayerCache::begin(const Start& start)
         begin.promptTokens = m_promptTokens;
         begin.alive = one.map.alive();
         begin.keys = keyRows(at);
-        begin.capacity = capacity;
+        begin.capacity = start.budget != nullptr ? heldCapacity(capacity, *start.budget) : capacity;
         begin.budget = start.budget;
         begin.decodeBudget = start.decodeBudget;
         if (std::ssize(start.scores) == states() * m_promptTokens)

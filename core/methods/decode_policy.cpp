@@ -9,14 +9,11 @@
 
 namespace kvloupe {
 
-std::int64_t heldCapacity(const KeepSet& kept, const Budget& budget)
+std::int64_t heldCapacity(std::int64_t realised, const Budget& budget)
 {
-    std::size_t realised = 0;
-    for (const auto& set : kept.sets)
-        realised = std::max(realised, set.size());
-    const std::int64_t asked
-        = budget.kind() == BudgetKind::Capacity ? budget.tokensKept(std::numeric_limits<std::int64_t>::max()) : 0;
-    return std::max(static_cast<std::int64_t>(realised), asked);
+    if (budget.kind() != BudgetKind::Capacity)
+        return realised;
+    return std::max(realised, budget.tokensKept(std::numeric_limits<std::int64_t>::max()));
 }
 
 std::vector<std::int32_t> evictedPositions(

@@ -78,9 +78,10 @@ struct DecodeVerdict {
     std::vector<Guard> guards; ///< [n]
 };
 
-/// Tokens that a cache cut to `kept` may hold while decoding (DecodeStart::capacity): what the prompt's budget came to,
-/// whatever rounding the method used for it; with a budget in tokens that many, also after a shorter prompt.
-std::int64_t heldCapacity(const KeepSet& kept, const Budget& budget);
+/// Tokens that the sets of a layer may hold while decoding (DecodeStart::capacity): what the prompt's budget came to in
+/// its largest set, `realised`, whatever rounding the method used for it; with a budget in tokens that many, also after
+/// a shorter prompt.
+std::int64_t heldCapacity(std::int64_t realised, const Budget& budget);
 
 /// Positions of `alive` whose indices are not among `keptIndices` (ascending).
 std::vector<std::int32_t> evictedPositions(

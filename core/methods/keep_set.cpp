@@ -2,6 +2,7 @@
 
 #include "core/methods/keep_set.h"
 
+#include <algorithm>
 #include <cstddef>
 
 namespace kvloupe {
@@ -17,6 +18,14 @@ std::string_view granularityName(Granularity granularity)
         return "q_head";
     }
     return "";
+}
+
+std::int64_t KeepSet::largestSet() const
+{
+    std::size_t largest = 0;
+    for (const auto& set : sets)
+        largest = std::max(largest, set.size());
+    return static_cast<std::int64_t>(largest);
 }
 
 KeepSet layerKeepSet(std::vector<std::int32_t> kept, int kvHeads)

@@ -19,6 +19,7 @@ struct KeepSet {
     Granularity granularity = Granularity::KvHead;
     std::vector<std::vector<std::int32_t>> sets;
 
+    std::int64_t largestSet() const; ///< tokens, 0 without sets
     bool operator==(const KeepSet&) const = default;
 };
 

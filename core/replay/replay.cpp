@@ -303,7 +303,7 @@ CacheTimeline Replay::timeline(int sample, const ScoredSample& scored, const Bud
         run.numLayers = scored.numLayers();
         run.promptTokens = timeline.promptTokens;
         run.steps = timeline.steps;
-        run.capacity = heldCapacity(kept, budget);
+        run.capacity = heldCapacity(kept.largestSet(), budget);
         run.softmaxScale = info.softmaxScale;
         run.budget = &budget;
         run.decodeBudget = decodeBudget != nullptr ? decodeBudget : &budget;
