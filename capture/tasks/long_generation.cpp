@@ -24,8 +24,9 @@ namespace {
 constexpr auto openings = std::to_array<std::string_view>({"Answer every question of the sheet in order.",
     "Here are sheets of questions. Answer all questions of each sheet.",
     "Work through all questions, one after the other."});
+// The country comes first, in the answer too: a small model finds its place in the sheet by it.
 constexpr auto capitalForms = std::to_array<std::string_view>(
-    {"What is the capital of {}?", "Which city is the capital of {}?", "Name the capital city of {}."});
+    {"{}. What is the capital?", "{}. Which city is the capital?", "{}. Name the capital city."});
 
 int defaultQuestions(int level)
 {
@@ -63,7 +64,7 @@ Asked questionOf(int level, std::uint64_t number, std::size_t form)
     }
     const CountryFact& fact = wellKnownCountries()[static_cast<std::size_t>(number)];
     return {fmt::format(fmt::runtime(capitalForms[form]), fact.country),
-        fmt::format("The capital of {} is {}.", fact.country, fact.capital), std::string(fact.capital)};
+        fmt::format("{}. The capital is {}.", fact.country, fact.capital), std::string(fact.capital)};
 }
 
 struct Sheet {
@@ -73,16 +74,18 @@ struct Sheet {
     std::vector<std::string> thinking;
 };
 
-Sheet sheetOf(int level, std::size_t form, const std::vector<std::uint64_t>& numbers)
+/// `first` is the number of the sheet's first question: numbers run on from sheet to sheet, as in LongGenBench, so that
+/// each is there once.
+Sheet sheetOf(int level, std::size_t form, const std::vector<std::uint64_t>& numbers, std::size_t first)
 {
     Sheet sheet;
     sheet.questions = "Questions:";
     for (std::size_t i = 0; i < numbers.size(); ++i) {
         const Asked asked = questionOf(level, numbers[i], form);
-        sheet.questions += fmt::format("\nQuestion_{}: {}", i + 1, asked.question);
-        sheet.answers += fmt::format("\nAnswer_{}: {}", i + 1, asked.answer);
+        sheet.questions += fmt::format("\nQuestion_{}: {}", first + i, asked.question);
+        sheet.answers += fmt::format("\nAnswer_{}: {}", first + i, asked.answer);
         sheet.golds.push_back(asked.gold);
-        sheet.thinking.push_back(fmt::format("Number {}: {}", i + 1, asked.answer));
+        sheet.thinking.push_back(fmt::format("Number {}: {}", first + i, asked.answer));
     }
     return sheet;
 }
@@ -133,25 +136,29 @@ TaskItem LongGenerationTask::makeItem(const TaskOptions& options, const Place& p
     ItemDraws draws(options.seed, "lg", place.index);
     std::set<std::uint64_t> used{numbers.front()};
     fill(numbers, count, level, draws, used);
-    const Sheet asked = sheetOf(level, form, numbers);
+    const std::size_t first = static_cast<std::size_t>(*options.shots) * count + 1;
+    const Sheet asked = sheetOf(level, form, numbers, first);
 
     PromptBuilder prompt;
     prompt.instruction(openings[opening]);
     for (int shot = 0; shot < *options.shots; ++shot) {
         std::vector<std::uint64_t> shown;
         fill(shown, count, level, draws, used);
-        const Sheet sheet = sheetOf(level, form, shown);
+        const Sheet sheet = sheetOf(level, form, shown, static_cast<std::size_t>(shot) * count + 1);
         prompt.shot(sheet.questions, "Answers:" + sheet.answers);
     }
-    prompt.question(asked.questions + "\nAnswers:");
+    // The prompt ends in the label of the first answer: a small model loses count between the sheets.
+    const std::string label = fmt::format("\nAnswer_{}:", first);
+    prompt.question(asked.questions + "\nAnswers:" + label);
     TaskItem item;
     item.text = prompt.takeText();
     item.spans = prompt.takeSpans();
-    item.answer = asked.answers;
+    item.answer = asked.answers.substr(label.size());
     item.references = asked.golds;
-    item.shortTrace = asked.answers;
+    item.shortTrace = item.answer;
     item.thinkingTrace = thinkingTrace(asked.thinking, asked.answers.substr(1));
     item.facts.partAnswers = asked.golds;
+    item.facts.firstPart = static_cast<int>(first);
     item.maxNewTokens = static_cast<std::int64_t>(count) * 32;
     item.maxThinkingTokens = static_cast<std::int64_t>(count) * 80 + 64;
     item.stops = {"\n\n", "\nQuestions:"};
@@ -161,7 +168,10 @@ TaskItem LongGenerationTask::makeItem(const TaskOptions& options, const Place& p
 Judgement LongGenerationTask::judgeAnswer(
     const TaskItem& item, std::string_view output, const JudgeOptions& /*options*/) const
 {
-    return judgeNumberedAnswers(output, item.facts.partAnswers, item.facts.firstPart);
+    const bool hasLabel = trimmedText(output).starts_with("Answer_");
+    return judgeNumberedAnswers(
+        hasLabel ? std::string(output) : fmt::format("Answer_{}:{}", item.facts.firstPart, output),
+        item.facts.partAnswers, item.facts.firstPart);
 }
 
 namespace {

@@ -69,6 +69,12 @@ std::vector<std::string_view> drawn(const Values& values, std::string_view first
     return result;
 }
 
+/// Facts that the question needs.
+int hopsOf(int level)
+{
+    return std::max(1, level - 1);
+}
+
 /// The question, and the facts that it needs in the order of reasoning. Row 0 is the person asked about.
 struct Puzzle {
     std::string question;
@@ -88,10 +94,10 @@ Puzzle puzzleOf(const World& world, int level, int kind)
                            : fmt::format("the person who owns a {}", world.animals[row]);
     };
     std::string who(world.names[0]);
-    if (level == 2) {
+    if (hopsOf(level) == 2) {
         who = named(0);
         puzzle.needed.emplace_back(0, naming);
-    } else if (level == 3) {
+    } else if (hopsOf(level) == 3) {
         const std::size_t last = world.names.size() - 1;
         who = fmt::format("the best friend of {}", named(last));
         puzzle.needed.emplace_back(last, naming);
@@ -112,7 +118,7 @@ MultiFactTask::MultiFactTask()
         .title = "Multi-fact questions, sentences as shots",
         .defaultShots = 10,
         .maximumShots = 60,
-        .levels = 3,
+        .levels = 4,
         .defaultLevel = 1})
 {
 }
@@ -143,8 +149,9 @@ std::string instruction(int level, int kind, ItemDraws& draws)
         world.works = drawn(exampleJobs, draws.pick(exampleJobs), draws);
         const Puzzle puzzle = puzzleOf(world, level, kind);
         auto facts = puzzle.needed;
-        facts.emplace_back(1, kind);
-        facts.emplace_back(2, kind == 2 ? 1 : 2);
+        const int other = kind == 2 ? 1 : 2;
+        facts.emplace_back(1, level > 1 ? kind : other);
+        facts.emplace_back(2, other);
         draws.shuffle(facts);
         text += "\n\nFacts:";
         for (const auto& [row, fact] : facts)
@@ -175,10 +182,13 @@ TaskItem MultiFactTask::makeItem(const TaskOptions& options, const Place& place)
     const auto wanted = std::max(facts.size(), static_cast<std::size_t>(*options.shots));
     std::vector<std::pair<std::size_t, int>> rest;
     for (std::size_t row = 0; row < world.names.size(); ++row)
-        for (int fact = 0; fact < (options.level == 3 ? 4 : 3); ++fact)
-            if (std::ranges::find(facts, std::pair(row, fact)) == facts.end())
+        for (int fact = 0; fact < (hopsOf(options.level) == 3 ? 4 : 3); ++fact)
+            if (std::ranges::find(facts, std::pair(row, fact)) == facts.end() && (options.level > 1 || fact != kind))
                 rest.emplace_back(row, fact);
     draws.shuffle(rest);
+    // One rival at least where there are to be any.
+    if (const auto rival = std::ranges::find(rest, kind, &std::pair<std::size_t, int>::second); rival != rest.end())
+        std::iter_swap(rest.begin(), rival);
     rest.resize(std::min(rest.size(), wanted - facts.size()));
     facts.insert(facts.end(), rest.begin(), rest.end());
     draws.shuffle(facts);
