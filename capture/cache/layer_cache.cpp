@@ -14,6 +14,7 @@
 #include <iterator>
 #include <limits>
 #include <map>
+#include <optional>
 #include <utility>
 
 namespace kvloupe {
@@ -88,20 +89,22 @@ LayerCache::LayerCache(const CacheShape& shape, int layer, const KvCache& prefil
         const auto kvHead = static_cast<int>(list * index(m_shape.kvHeads) / sets.size());
         const std::vector<std::int64_t> kept = indicesOf(sets[list], prefill.positions(layer, kvHead), layer);
         const auto dim = index(m_shape.headDim);
-        std::vector<std::int64_t> shifts(kept.size(), 0);
-        if (m_positions == PositionMode::Rerotate)
-            for (std::size_t i = 0; i < kept.size(); ++i)
-                shifts[i] = static_cast<std::int64_t>(i) - sets[list][i];
+        const auto vectorOf
+            = [&](std::span<const float> vectors, std::size_t i) { return vectors.subspan(index(kept[i]) * dim, dim); };
+        std::vector<std::int64_t> shifts;
+        for (std::size_t i = 0; m_positions == PositionMode::Rerotate && i < kept.size(); ++i)
+            shifts.push_back(static_cast<std::int64_t>(i) - sets[list][i]);
         const RopeTable turns(m_shape.inverseFrequencies, shifts);
-        std::vector<float> key(dim);
+        std::vector<float> turned(dim);
         TokenPages& pages = m_lists.emplace_back(m_shape.headDim, m_needs.keys);
         for (std::size_t i = 0; i < kept.size(); ++i) {
-            const auto source = prefill.keys(layer, kvHead).subspan(index(kept[i]) * dim, dim);
+            std::span<const float> key = vectorOf(prefill.keys(layer, kvHead), i);
             const auto slot = static_cast<std::int64_t>(i);
-            if (shifts[i] != 0)
-                applyRope(source, turns.cosines(slot), turns.sines(slot), key);
-            pages.put(slot, shifts[i] != 0 ? std::span<const float>(key) : source,
-                prefill.values(layer, kvHead).subspan(index(kept[i]) * dim, dim));
+            if (!shifts.empty() && shifts[i] != 0) {
+                applyRope(key, turns.cosines(slot), turns.sines(slot), turned);
+                key = turned;
+            }
+            pages.put(slot, key, vectorOf(prefill.values(layer, kvHead), i));
         }
     }
     for (std::size_t list = 0; list < (wholeLayer ? 1 : sets.size()); ++list)
@@ -201,12 +204,14 @@ void LayerCache::append(int at, const Row& row, bool policies, StepScratch& scra
     // Lists of other lengths than that which the pass turned the row by put their own turn on top.
     const std::int64_t own = m_positions == PositionMode::Rerotate ? one.map.size() : row.rotaryPosition;
     const std::int64_t shift = own - row.rotaryPosition;
-    const RopeTable turn(m_shape.inverseFrequencies, std::span(&shift, shift == 0 ? 0 : 1));
+    std::optional<RopeTable> turn;
+    if (shift != 0)
+        turn.emplace(m_shape.inverseFrequencies, std::span(&shift, 1));
     const auto turned = [&](const float* from, std::span<float> to) {
-        if (shift == 0)
-            std::copy_n(from, dim, to.begin());
+        if (turn)
+            applyRope({from, dim}, turn->cosines(0), turn->sines(0), to);
         else
-            applyRope({from, dim}, turn.cosines(0), turn.sines(0), to);
+            std::copy_n(from, dim, to.begin());
     };
 
     const std::int64_t slot = one.map.add(static_cast<std::int32_t>(row.position));
