@@ -18,7 +18,8 @@ namespace hn = hwy::HWY_NAMESPACE;
 constexpr std::int64_t rowsTogether = 8;
 
 /// Columns [0, columns) of `rowsTogether` rows, all of them visible in each.
-void addRows(const float* HWY_RESTRICT rows, std::int64_t stride, std::int64_t columns, double* HWY_RESTRICT sums)
+void addVisibleRows(
+    const float* HWY_RESTRICT rows, std::int64_t stride, std::int64_t columns, double* HWY_RESTRICT sums)
 {
     const hn::ScalableTag<double> wide;
     const hn::Rebind<float, decltype(wide)> narrow; // as many floats as doubles: memory is the limit, not the adder
@@ -42,7 +43,7 @@ void add(const float* rows, std::int64_t stride, std::int64_t firstQuery, std::i
     std::int64_t row = 0;
     for (; row + rowsTogether <= rowCount; row += rowsTogether) {
         const std::int64_t shared = firstQuery + row + 1; // columns that every one of the rows sees
-        addRows(rows + row * stride, stride, shared, sums);
+        addVisibleRows(rows + row * stride, stride, shared, sums);
         for (std::int64_t r = row + 1; r < row + rowsTogether; ++r)
             for (std::int64_t column = shared; column <= firstQuery + r; ++column)
                 sums[column] += static_cast<double>(rows[r * stride + column]);
@@ -50,6 +51,32 @@ void add(const float* rows, std::int64_t stride, std::int64_t firstQuery, std::i
     for (; row < rowCount; ++row)
         for (std::int64_t column = 0; column <= firstQuery + row; ++column)
             sums[column] += static_cast<double>(rows[row * stride + column]);
+}
+
+/// Four rows at a time, so that the sums are read and written once for each four.
+void addInOrder(const float* HWY_RESTRICT rows, std::int64_t stride, std::int64_t rowCount, std::int64_t columns,
+    double* HWY_RESTRICT sums)
+{
+    const hn::ScalableTag<double> wide;
+    const hn::Rebind<float, decltype(wide)> narrow;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(wide));
+    for (std::int64_t row = 0; row < rowCount;) {
+        const std::int64_t together = row + 4 <= rowCount ? 4 : 1;
+        const float* from = rows + row * stride;
+        std::int64_t column = 0;
+        for (; column + lanes <= columns; column += lanes) {
+            const auto at
+                = [&](std::int64_t r) { return hn::PromoteTo(wide, hn::LoadU(narrow, from + r * stride + column)); };
+            auto sum = hn::Add(hn::LoadU(wide, sums + column), at(0));
+            if (together == 4)
+                sum = hn::Add(hn::Add(hn::Add(sum, at(1)), at(2)), at(3));
+            hn::StoreU(sum, wide, sums + column);
+        }
+        for (; column < columns; ++column)
+            for (std::int64_t r = 0; r < together; ++r)
+                sums[column] += static_cast<double>(from[r * stride + column]);
+        row += together;
+    }
 }
 
 } // namespace kvloupe::column_sums::HWY_NAMESPACE
@@ -60,6 +87,7 @@ namespace kvloupe {
 
 namespace column_sums {
 HWY_EXPORT(add);
+HWY_EXPORT(addInOrder);
 } // namespace column_sums
 
 void addColumnSums(std::span<const float> rows, std::int64_t stride, std::int64_t firstQuery, std::int64_t rowCount,
@@ -68,6 +96,13 @@ void addColumnSums(std::span<const float> rows, std::int64_t stride, std::int64_
     using namespace column_sums;
     rowCount = std::min(rowCount, static_cast<std::int64_t>(sums.size()) - firstQuery);
     HWY_DYNAMIC_DISPATCH(add)(rows.data(), stride, firstQuery, rowCount, sums.data());
+}
+
+void addRows(std::span<const float> rows, std::int64_t stride, std::int64_t rowCount, std::span<double> sums)
+{
+    using namespace column_sums;
+    HWY_DYNAMIC_DISPATCH(addInOrder)
+    (rows.data(), stride, rowCount, static_cast<std::int64_t>(sums.size()), sums.data());
 }
 
 } // namespace kvloupe

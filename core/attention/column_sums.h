@@ -14,4 +14,8 @@ namespace kvloupe {
 void addColumnSums(std::span<const float> rows, std::int64_t stride, std::int64_t firstQuery, std::int64_t rowCount,
     std::span<double> sums);
 
+/// Adds `rowCount` rows to `sums`, [columns], row r at rows[r * stride]: each cell in double and in the order of the
+/// rows, the bits of the plain loop.
+void addRows(std::span<const float> rows, std::int64_t stride, std::int64_t rowCount, std::span<double> sums);
+
 } // namespace kvloupe

@@ -2,6 +2,8 @@
 
 #include "core/methods/group_reduction.h"
 
+#include "core/attention/column_sums.h"
+
 #include <algorithm>
 #include <functional>
 #include <limits>
@@ -13,6 +15,19 @@ HeadScores::HeadScores(int setCount, std::int64_t tokenCount)
     , tokens(tokenCount)
     , values(static_cast<std::size_t>(setCount * tokenCount), 0.0)
 {
+}
+
+HeadScores lastRowSums(const LayerEvidence& evidence, std::int64_t rows, std::int64_t keys)
+{
+    HeadScores sums(evidence.queryHeads, keys);
+    if (rows < 1)
+        return sums;
+    const std::int64_t first = evidence.lastRowCount - rows;
+    for (int head = 0; head < evidence.queryHeads; ++head) {
+        const float* begin = evidence.lastRow(head, first).data();
+        addRows({begin, static_cast<std::size_t>(rows * evidence.tokens)}, evidence.tokens, rows, sums.set(head));
+    }
+    return sums;
 }
 
 int setCount(Granularity granularity, int queryHeads, int kvHeads)

@@ -29,6 +29,10 @@ struct HeadScores {
     }
 };
 
+/// [queryHeads, keys]: attention that the first `keys` keys received from the last `rows` queries of the evidence, rows
+/// added in order.
+HeadScores lastRowSums(const LayerEvidence& evidence, std::int64_t rows, std::int64_t keys);
+
 /// How many sets a layer of `queryHeads` over `kvHeads` heads has: 1, kvHeads or queryHeads.
 int setCount(Granularity granularity, int queryHeads, int kvHeads);
 

@@ -13,9 +13,10 @@
 
 namespace kvloupe {
 
-ColumnSumScorer::ColumnSumScorer(Granularity granularity, GroupReduction reduction)
+ColumnSumScorer::ColumnSumScorer(Granularity granularity, GroupReduction reduction, bool perQuery)
     : m_granularity(granularity)
     , m_reduction(reduction)
+    , m_perQuery(perQuery)
 {
 }
 
@@ -31,7 +32,12 @@ Scores ColumnSumScorer::score(const LayerEvidence& evidence, const PromptLayout&
     evidence.check(needs(layout));
     HeadScores sums(evidence.queryHeads, evidence.tokens);
     std::ranges::copy(evidence.columnSums, sums.values.begin());
-    const ReducedScores reduced = reduceGroups(std::move(sums), m_granularity, m_reduction, evidence.kvHeads);
+    ReducedScores reduced = reduceGroups(std::move(sums), m_granularity, m_reduction, evidence.kvHeads);
+    for (int set = 0; m_perQuery && set < reduced.scores.sets; ++set) {
+        auto queries = static_cast<double>(evidence.tokens);
+        for (double& score : reduced.scores.set(set))
+            score /= queries--;
+    }
     return finishedScores(reduced.scores, reduced.scale, m_granularity, evidence);
 }
 

@@ -13,7 +13,9 @@ namespace kvloupe {
 /// 2306.14048, section 4.
 class ColumnSumScorer final : public Scorer {
 public:
-    ColumnSumScorer(Granularity granularity, GroupReduction reduction);
+    /// `perQuery`: the sum is divided by T - k, the number of queries that can see the key, as kvpress's
+    /// ObservedAttentionPress does.
+    ColumnSumScorer(Granularity granularity, GroupReduction reduction, bool perQuery = false);
 
     EvidenceNeeds needs(const PromptLayout& layout) const override;
     Scores score(const LayerEvidence& evidence, const PromptLayout& layout) const override;
@@ -21,6 +23,7 @@ public:
 private:
     Granularity m_granularity;
     GroupReduction m_reduction;
+    bool m_perQuery;
 };
 
 /// The sums of KVCache-Factory before June 2026 (and of SCOPE): its mask covered the last `window` queries only, so

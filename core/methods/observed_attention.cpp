@@ -2,39 +2,10 @@
 
 #include "core/methods/observed_attention.h"
 
-#include "core/methods/group_reduction.h"
+#include "core/methods/h2o.h"
 #include "core/methods/parameter_values.h"
 
-#include <algorithm>
-
 namespace kvloupe {
-
-MeanColumnScorer::MeanColumnScorer(Granularity granularity, GroupReduction reduction)
-    : m_granularity(granularity)
-    , m_reduction(reduction)
-{
-}
-
-EvidenceNeeds MeanColumnScorer::needs(const PromptLayout&) const
-{
-    EvidenceNeeds needs;
-    needs.columnSums = true;
-    return needs;
-}
-
-Scores MeanColumnScorer::score(const LayerEvidence& evidence, const PromptLayout& layout) const
-{
-    evidence.check(needs(layout));
-    HeadScores sums(evidence.queryHeads, evidence.tokens);
-    std::ranges::copy(evidence.columnSums, sums.values.begin());
-    ReducedScores reduced = reduceGroups(std::move(sums), m_granularity, m_reduction, evidence.kvHeads);
-    for (int set = 0; set < reduced.scores.sets; ++set) {
-        auto queries = static_cast<double>(evidence.tokens);
-        for (double& score : reduced.scores.set(set))
-            score /= queries--;
-    }
-    return finishedScores(reduced.scores, reduced.scale, m_granularity, evidence);
-}
 
 MethodInfo observedAttentionMethod()
 {
@@ -52,7 +23,8 @@ MethodInfo observedAttentionMethod()
         choice.rounding = budgetRule(values);
         Method method;
         method.granularity = granularityValue(values, "granularity");
-        method.scorer = std::make_shared<MeanColumnScorer>(method.granularity, reductionValue(values, "gqa_reduce"));
+        method.scorer
+            = std::make_shared<ColumnSumScorer>(method.granularity, reductionValue(values, "gqa_reduce"), true);
         method.chooser = std::make_shared<TopScores>(choice);
         return method;
     };

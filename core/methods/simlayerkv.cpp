@@ -28,13 +28,7 @@ Scores LastQueriesScorer::score(const LayerEvidence& evidence, const PromptLayou
 {
     evidence.check(needs(layout));
     const std::int64_t rows = std::min(m_queries, evidence.tokens);
-    HeadScores sums(evidence.queryHeads, evidence.tokens - rows);
-    for (int head = 0; head < evidence.queryHeads; ++head) {
-        const auto out = sums.set(head);
-        for (std::int64_t row = evidence.lastRowCount - rows; row < evidence.lastRowCount; ++row)
-            std::ranges::transform(out, evidence.lastRow(head, row).first(out.size()), out.begin(),
-                [](double sum, float attention) { return sum + static_cast<double>(attention); });
-    }
+    HeadScores sums = lastRowSums(evidence, rows, evidence.tokens - rows);
     const ReducedScores reduced
         = reduceGroups(std::move(sums), Granularity::Layer, GroupReduction::Mean, evidence.kvHeads);
     const auto queries = static_cast<double>(std::max<std::int64_t>(rows, 1));

@@ -36,21 +36,6 @@ std::shared_ptr<const Scorer> SnapKvScorer::withoutPooling() const
 
 namespace {
 
-/// [queryHeads, keys]: attention of the last `rows` queries to the first `keys` keys.
-HeadScores windowSums(const LayerEvidence& evidence, std::int64_t rows, std::int64_t keys)
-{
-    HeadScores sums(evidence.queryHeads, keys);
-    for (int head = 0; head < evidence.queryHeads; ++head) {
-        const auto out = sums.set(head);
-        for (std::int64_t row = evidence.lastRowCount - rows; row < evidence.lastRowCount; ++row) {
-            const auto attention = evidence.lastRow(head, row);
-            for (std::size_t key = 0; key < out.size(); ++key)
-                out[key] += static_cast<double>(attention[key]);
-        }
-    }
-    return sums;
-}
-
 HeadScores pooled(const HeadScores& scores, int kernel, TokenPooling pooling)
 {
     HeadScores result(scores.sets, scores.tokens);
@@ -68,7 +53,7 @@ Scores SnapKvScorer::score(const LayerEvidence& evidence, const PromptLayout& la
     const std::int64_t rows = std::min<std::int64_t>(window, evidence.tokens);
     const std::int64_t keys = windowTokens == WindowTokens::Scored ? evidence.tokens : evidence.tokens - rows;
 
-    HeadScores scores = windowSums(evidence, rows, keys);
+    HeadScores scores = lastRowSums(evidence, rows, keys);
     if (stage == GroupStage::AfterPooling)
         scores = pooled(scores, kernel, pooling);
     ReducedScores reduced = reduceGroups(std::move(scores), granularity, reduction, evidence.kvHeads);
