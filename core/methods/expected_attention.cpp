@@ -122,11 +122,7 @@ Scores ExpectedAttentionScorer::score(const LayerEvidence& evidence, const Promp
 
     const ReducedScores reduced
         = reduceGroups(std::move(attention), Granularity::KvHead, GroupReduction::Mean, evidence.kvHeads);
-    Scores scores;
-    scores.granularity = Granularity::KvHead;
-    scores.sets = evidence.kvHeads;
-    scores.tokens = evidence.tokens;
-    scores.firstPosition = evidence.firstPosition;
+    Scores scores = emptyScores(Granularity::KvHead, evidence);
     scores.values.assign(static_cast<std::size_t>(scores.sets * scores.tokens), std::numeric_limits<float>::infinity());
     for (int set = 0; set < scores.sets; ++set) {
         const auto expected = reduced.scores.set(set);

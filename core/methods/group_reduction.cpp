@@ -65,13 +65,20 @@ ReducedScores reduceGroups(HeadScores perQueryHead, Granularity granularity, Gro
     return {std::move(reduced), reduction == GroupReduction::Mean ? 1.0 / groupSize : 1.0};
 }
 
+Scores emptyScores(Granularity granularity, const LayerEvidence& evidence)
+{
+    Scores scores;
+    scores.granularity = granularity;
+    scores.sets = setCount(granularity, evidence.queryHeads, evidence.kvHeads);
+    scores.tokens = evidence.tokens;
+    scores.firstPosition = evidence.firstPosition;
+    return scores;
+}
+
 Scores finishedScores(const HeadScores& scores, double scale, Granularity granularity, const LayerEvidence& evidence)
 {
-    Scores finished;
-    finished.granularity = granularity;
+    Scores finished = emptyScores(granularity, evidence);
     finished.sets = scores.sets;
-    finished.tokens = evidence.tokens;
-    finished.firstPosition = evidence.firstPosition;
     finished.values.assign(
         static_cast<std::size_t>(scores.sets * evidence.tokens), std::numeric_limits<float>::infinity());
     for (int set = 0; set < scores.sets; ++set)

@@ -45,6 +45,9 @@ struct ReducedScores {
 };
 ReducedScores reduceGroups(HeadScores perQueryHead, Granularity granularity, GroupReduction reduction, int kvHeads);
 
+/// Scores of a layer without values: sets, tokens and first position as `evidence` has them.
+Scores emptyScores(Granularity granularity, const LayerEvidence& evidence);
+
 /// Scores of a layer: `scores` times `scale` as float32; tokens beyond scores.tokens are the scorer's window,
 /// +infinity.
 Scores finishedScores(const HeadScores& scores, double scale, Granularity granularity, const LayerEvidence& evidence);

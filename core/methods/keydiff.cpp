@@ -2,6 +2,7 @@
 
 #include "core/methods/keydiff.h"
 
+#include "core/methods/group_reduction.h"
 #include "core/methods/parameter_values.h"
 
 #include <algorithm>
@@ -59,11 +60,7 @@ EvidenceNeeds KeyDifferenceScorer::needs(const PromptLayout&) const
 Scores KeyDifferenceScorer::score(const LayerEvidence& evidence, const PromptLayout& layout) const
 {
     evidence.check(needs(layout));
-    Scores scores;
-    scores.granularity = Granularity::KvHead;
-    scores.sets = evidence.kvHeads;
-    scores.tokens = evidence.tokens;
-    scores.firstPosition = evidence.firstPosition;
+    Scores scores = emptyScores(Granularity::KvHead, evidence);
     std::vector<std::int32_t> all(static_cast<std::size_t>(evidence.tokens));
     std::iota(all.begin(), all.end(), 0);
     for (int head = 0; head < evidence.kvHeads; ++head) {

@@ -2,6 +2,7 @@
 
 #include "core/methods/knorm.h"
 
+#include "core/methods/group_reduction.h"
 #include "core/methods/nearest_names.h"
 #include "core/methods/parameter_values.h"
 
@@ -24,11 +25,7 @@ EvidenceNeeds KeyNormScorer::needs(const PromptLayout&) const
 Scores KeyNormScorer::score(const LayerEvidence& evidence, const PromptLayout& layout) const
 {
     evidence.check(needs(layout));
-    Scores scores;
-    scores.granularity = Granularity::KvHead;
-    scores.sets = evidence.kvHeads;
-    scores.tokens = evidence.tokens;
-    scores.firstPosition = evidence.firstPosition;
+    Scores scores = emptyScores(Granularity::KvHead, evidence);
     scores.values.resize(evidence.keyNorms.size());
     std::ranges::transform(evidence.keyNorms, scores.values.begin(), std::negate<>());
     return scores;

@@ -3,6 +3,7 @@
 #include "core/methods/lagkv.h"
 
 #include "core/methods/chooser.h"
+#include "core/methods/group_reduction.h"
 #include "core/methods/parameter_values.h"
 
 #include <algorithm>
@@ -83,11 +84,7 @@ Scores LagKvScorer::score(const LayerEvidence& evidence, const PromptLayout& lay
 {
     evidence.check(needs(layout));
     const auto& [sinks, lag, crossScoring] = m_parameters;
-    Scores scores;
-    scores.granularity = Granularity::KvHead;
-    scores.sets = evidence.kvHeads;
-    scores.tokens = evidence.tokens;
-    scores.firstPosition = evidence.firstPosition;
+    Scores scores = emptyScores(Granularity::KvHead, evidence);
     scores.values.assign(static_cast<std::size_t>(scores.sets * scores.tokens), std::numeric_limits<float>::infinity());
 
     const std::int64_t behind = evidence.tokens - sinks;

@@ -50,12 +50,7 @@ Scores Method::score(const LayerEvidence& evidence, const PromptLayout& layout) 
 {
     if (scorer)
         return scorer->score(evidence, layout);
-    Scores scores;
-    scores.granularity = granularity;
-    scores.sets = setCount(granularity, evidence.queryHeads, evidence.kvHeads);
-    scores.tokens = evidence.tokens;
-    scores.firstPosition = evidence.firstPosition;
-    return scores;
+    return emptyScores(granularity, evidence);
 }
 
 } // namespace kvloupe

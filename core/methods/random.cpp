@@ -36,11 +36,7 @@ RandomScorer::RandomScorer(std::uint64_t seed, bool sharedLayers, Granularity gr
 Scores RandomScorer::score(const LayerEvidence& evidence, const PromptLayout& layout) const
 {
     evidence.check(needs(layout));
-    Scores scores;
-    scores.granularity = m_granularity;
-    scores.sets = setCount(m_granularity, evidence.queryHeads, evidence.kvHeads);
-    scores.tokens = evidence.tokens;
-    scores.firstPosition = evidence.firstPosition;
+    Scores scores = emptyScores(m_granularity, evidence);
     scores.values.resize(static_cast<std::size_t>(scores.sets * scores.tokens));
     const auto layer = static_cast<std::uint64_t>(m_sharedLayers ? 0 : evidence.layer);
     for (int set = 0; set < scores.sets; ++set) {

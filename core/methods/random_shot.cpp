@@ -2,6 +2,7 @@
 
 #include "core/methods/random_shot.h"
 
+#include "core/methods/group_reduction.h"
 #include "core/methods/parameter_values.h"
 #include "core/methods/random.h"
 #include "core/methods/shotkv.h"
@@ -20,11 +21,7 @@ Scores RandomShotScorer::score(const LayerEvidence& evidence, const PromptLayout
     evidence.check(needs(layout));
     const ShotUnits shots = ShotUnits::of(layout, true, "random_shot");
     const auto layer = static_cast<std::uint64_t>(m_sharedLayers ? 0 : evidence.layer);
-    Scores scores;
-    scores.granularity = Granularity::Layer;
-    scores.sets = 1;
-    scores.tokens = evidence.tokens;
-    scores.firstPosition = evidence.firstPosition;
+    Scores scores = emptyScores(Granularity::Layer, evidence);
     for (std::int64_t token = 0; token < evidence.tokens; ++token) {
         const std::int32_t unit = shots.unitOf[static_cast<std::size_t>(token + evidence.firstPosition)];
         const std::int64_t begin = shots.units[static_cast<std::size_t>(unit)].begin;
