@@ -246,20 +246,20 @@ CaptureOptions captureOptions(const Arguments& arguments)
     options.outputNorms = with("output-norms");
     options.layers = layerList(arguments.layers);
     options.mapHeads = headMap(arguments.heads);
-    options.chat = arguments.chat;
+    options.rules.chat = arguments.chat;
     if (!arguments.chatTemplate.empty()) {
         options.chatTemplate = readPromptFile(arguments.chatTemplate);
     }
     if (arguments.spans == "none") {
-        options.spanRule = CaptureOptions::SpanRule::None;
+        options.rules.spans = PromptRules::Spans::None;
     } else if (arguments.spans != "auto") {
-        options.spanRule = CaptureOptions::SpanRule::Given;
+        options.rules.spans = PromptRules::Spans::Given;
         if (options.prompts.size() != 1) {
             throw PromptError("--spans: a file of spans fits one prompt; write them into prompts.jsonl instead");
         }
         options.prompts.front().spans = readSpanFile(arguments.spans);
     }
-    options.shotSeparator = arguments.shotSeparator;
+    options.rules.shotSeparator = arguments.shotSeparator;
     options.role = arguments.role;
     options.command = commandText(arguments);
     options.threads = arguments.threads;

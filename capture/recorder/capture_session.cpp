@@ -5,7 +5,7 @@
 #include "capture/checkpoint/checkpoint.h"
 #include "capture/model/model_error.h"
 #include "capture/model/transformer.h"
-#include "capture/recorder/prompt_preparation.h"
+#include "capture/recorder/model_files.h"
 #include "capture/recorder/recording_observer.h"
 #include "core/recording/recording.h"
 #include "core/recording/recording_writer.h"
@@ -15,7 +15,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <future>
 #include <numeric>
 #include <thread>
 
@@ -97,10 +96,7 @@ struct CaptureSession::State {
 
     CaptureOptions options;
     CaptureEvents events;
-    std::unique_ptr<Checkpoint> checkpoint;
-    /// Computed while the model loads.
-    std::shared_future<std::string> weightsHash;
-    std::unique_ptr<Tokenizer> tokenizer;
+    ModelFiles files;
     std::vector<PreparedPrompt> prompts;
     RecordKind kind = RecordKind::Full;
     std::shared_ptr<Transformer> model;
@@ -110,12 +106,11 @@ CaptureSession::State::State(
     CaptureOptions captureOptions, CaptureEvents captureEvents, std::shared_ptr<Transformer> loaded)
     : options(std::move(captureOptions))
     , events(std::move(captureEvents))
-    , checkpoint(Checkpoint::open(options.model))
+    , files(options.model)
     , model(std::move(loaded))
 {
-    const ModelConfig& config = checkpoint->config();
+    const ModelConfig& config = files.config();
     checkSelection(options, config);
-    weightsHash = std::async(std::launch::async, [this] { return checkpoint->sha256(); }).share();
     if (options.prompts.empty()) {
         throw PromptError("no prompt: expected --prompt, --prompt-file, --prompts or --ids");
     }
@@ -128,34 +123,15 @@ CaptureSession::State::State(
             throw PromptError(fmt::format("prompt {}: it is empty, expected text, messages or token ids", input.id));
         }
     }
-    const bool needsTokenizer = std::any_of(
-        options.prompts.begin(), options.prompts.end(), [](const PromptInput& input) { return input.ids.empty(); });
-    try {
-        tokenizer = Tokenizer::open(options.model);
-    } catch (const Error&) {
-        // Token ids can be recorded without a tokenizer.
-        if (needsTokenizer) {
-            throw;
-        }
-    }
+    const auto any = [this](const auto& holds) { return std::ranges::any_of(options.prompts, holds); };
+    if (any([](const PromptInput& input) { return input.ids.empty(); }))
+        files.requiredTokenizer();
     std::optional<ChatTemplate> chat;
-    const bool needsChat = options.chat
-        || std::any_of(options.prompts.begin(), options.prompts.end(),
-            [](const PromptInput& input) { return !input.messages.empty(); });
-    if (needsChat) {
-        std::string text = options.chatTemplate;
-        if (text.empty()) {
-            text = checkpoint->chatTemplate();
-        }
-        if (text.empty() && tokenizer != nullptr) {
-            text = tokenizer->chatTemplate();
-        }
-        if (!text.empty()) {
-            chat = ChatTemplate::recognise(text);
-        }
-    }
+    if (options.rules.chat || any([](const PromptInput& input) { return !input.messages.empty(); }))
+        chat = files.chatTemplate(options.chatTemplate);
     for (const PromptInput& input : options.prompts) {
-        prompts.push_back(preparePrompt(input, tokenizer.get(), chat, options, config.maxPositions, config.vocabSize));
+        prompts.push_back(preparePrompt(input, files.tokenizer(), chat, options.rules, config.vocabSize));
+        requireRoom(prompts.back(), options.generate, config.maxPositions);
     }
     const std::uint64_t maps = mapBytes(longestPrompt());
     kind = options.kind.value_or(maps < automaticMapLimit ? RecordKind::Full : RecordKind::QueriesKeys);
@@ -177,12 +153,12 @@ std::int64_t CaptureSession::State::longestPrompt() const
 
 std::uint64_t CaptureSession::State::recordedLayers() const
 {
-    return options.layers.empty() ? static_cast<std::uint64_t>(checkpoint->config().numLayers) : options.layers.size();
+    return options.layers.empty() ? static_cast<std::uint64_t>(files.config().numLayers) : options.layers.size();
 }
 
 std::uint64_t CaptureSession::State::mapBytes(std::int64_t promptTokens) const
 {
-    const ModelConfig& config = checkpoint->config();
+    const ModelConfig& config = files.config();
     std::uint64_t heads = recordedLayers() * static_cast<std::uint64_t>(config.numHeads);
     if (!options.mapHeads.empty()) {
         heads = 0;
@@ -195,7 +171,7 @@ std::uint64_t CaptureSession::State::mapBytes(std::int64_t promptTokens) const
 
 std::uint64_t CaptureSession::State::fileBytes(std::int64_t promptTokens) const
 {
-    const ModelConfig& config = checkpoint->config();
+    const ModelConfig& config = files.config();
     const std::int64_t total = promptTokens + options.generate;
     std::uint64_t perLayer = product({total, 5 * config.numHeads + 2 * config.numKvHeads, 4});
     perLayer += product({config.numHeads, config.headDim, config.headDim + 1, 4});
@@ -213,9 +189,9 @@ std::uint64_t CaptureSession::State::fileBytes(std::int64_t promptTokens) const
 
 std::uint64_t CaptureSession::State::memoryBytes() const
 {
-    const ModelConfig& config = checkpoint->config();
+    const ModelConfig& config = files.config();
     std::uint64_t weights = 0;
-    for (const TensorInfo& tensor : checkpoint->tensors()) {
+    for (const TensorInfo& tensor : files.checkpoint().tensors()) {
         weights += 4
             * std::accumulate(tensor.shape.begin(), tensor.shape.end(), std::uint64_t{1},
                 [](std::uint64_t a, std::int64_t b) { return a * static_cast<std::uint64_t>(b); });
@@ -246,18 +222,18 @@ Transformer& CaptureSession::State::transformer()
         LoadOptions load;
         load.threads = options.threads;
         load.progress = [this](double fraction) { return report("loading the model", fraction); };
-        model = Transformer::load(*checkpoint, load);
+        model = Transformer::load(files.checkpoint(), load);
     }
     return *model;
 }
 
 ModelInfo CaptureSession::State::modelInfo() const
 {
-    const ModelConfig& config = checkpoint->config();
+    const ModelConfig& config = files.config();
     ModelInfo info;
     info.name = options.modelName.empty() ? config.name : options.modelName;
     info.architecture = config.architecture;
-    info.fileSha256 = weightsHash.get();
+    info.fileSha256 = files.weightsSha256();
     info.config = config.json;
     info.numLayers = config.numLayers;
     info.numHeads = config.numHeads;
@@ -268,9 +244,9 @@ ModelInfo CaptureSession::State::modelInfo() const
     info.maxPositions = config.maxPositions;
     info.attentionImplementation = "kvloupe blocks of 256 rows, float32";
     info.inverseFrequencies = {config.inverseFrequencies()};
-    if (tokenizer != nullptr) {
-        info.tokenizerKind = tokenizer->kind();
-        info.tokenizerSha256 = tokenizer->sha256();
+    if (files.tokenizer() != nullptr) {
+        info.tokenizerKind = files.tokenizer()->kind();
+        info.tokenizerSha256 = files.tokenizer()->sha256();
     }
     return info;
 }
@@ -284,7 +260,7 @@ AttentionRecorder::Options CaptureSession::State::recorderOptions() const
     result.decodeRows = options.decodeRows;
     result.rowOrder = options.rowOrder;
     if (!options.mapHeads.empty()) {
-        result.mapHeads.resize(static_cast<std::size_t>(checkpoint->config().numLayers));
+        result.mapHeads.resize(static_cast<std::size_t>(files.config().numLayers));
         for (const auto& [layer, heads] : options.mapHeads) {
             result.mapHeads[static_cast<std::size_t>(layer)] = heads;
         }
@@ -311,7 +287,7 @@ double CaptureSession::State::record(RecordingWriter& writer, int sample)
 {
     const auto started = std::chrono::steady_clock::now();
     const PreparedPrompt& prompt = prompts[static_cast<std::size_t>(sample)];
-    const ModelConfig& config = checkpoint->config();
+    const ModelConfig& config = files.config();
     const std::string prefix = samplePrefix(sample, prompts.size());
     const auto promptTokens = static_cast<std::int64_t>(prompt.ids.size());
 
@@ -368,8 +344,8 @@ double CaptureSession::State::record(RecordingWriter& writer, int sample)
 
     if (info.totalTokens > promptTokens) {
         const auto generatedIds = std::span(text.ids).subspan(prompt.ids.size());
-        if (tokenizer != nullptr) {
-            TokenText whole = tokenText(*tokenizer, text.ids);
+        if (files.tokenizer() != nullptr) {
+            TokenText whole = tokenText(*files.tokenizer(), text.ids);
             text.text = std::move(whole.text);
             text.pieces = std::move(whole.pieces);
             text.offsets = std::move(whole.offsets);
@@ -407,7 +383,7 @@ RecordKind CaptureSession::kind() const
 void CaptureSession::prepare()
 {
     m_state->transformer();
-    m_state->weightsHash.wait();
+    m_state->files.weightsSha256();
 }
 
 CaptureEstimate CaptureSession::estimate(bool timed)

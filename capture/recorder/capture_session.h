@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "capture/recorder/prompt_input.h"
+#include "capture/recorder/prompt_preparation.h"
 #include "core/recording/attention_recorder.h"
 #include "core/recording/recording_types.h"
 
@@ -34,10 +34,8 @@ struct CaptureOptions {
     bool rowOrder = false; ///< also Gini and top masses of rows (statistics recordings always have them)
     bool outputNorms = false; ///< also 1-norms of W_o,h v
     std::map<int, std::vector<int>> mapHeads; ///< layer: heads with maps; empty = all of them
-    bool chat = false; ///< texts become user messages of the model's chat template
+    PromptRules rules;
     std::string chatTemplate; ///< overrides the model's
-    enum class SpanRule { Auto, None, Given } spanRule = SpanRule::Auto;
-    std::string shotSeparator; ///< PCRE2 pattern, empty = the auto rule
     std::string role;
     std::string command; ///< for the recording, prompt text left out
     int threads = 0; ///< 0 = all cores
@@ -52,17 +50,6 @@ struct CaptureEvents {
     std::function<void(std::string_view message)> say; ///< a line for the user
     /// A stage ("load model", "sample 2 of 10") and its fraction in [0, 1]; false cancels.
     std::function<bool(std::string_view stage, double fraction)> progress;
-};
-
-/// A prompt ready to run.
-struct PreparedPrompt {
-    PromptInput input;
-    std::string text; ///< as the tokens decode
-    std::vector<std::int32_t> ids;
-    std::vector<std::array<std::int64_t, 2>> offsets;
-    std::vector<std::string> pieces;
-    std::vector<Span> spans; ///< over tokens
-    std::string sha256; ///< of the text
 };
 
 /// Bytes on disk and in memory, seconds of work: what `capture --estimate` prints.

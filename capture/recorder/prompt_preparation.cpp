@@ -26,9 +26,9 @@ std::string replaceInvalidBytes(std::string text)
 }
 
 /// Byte spans of the prompt: those that came with it, or what the rule finds.
-std::vector<Span> byteSpans(const PromptInput& input, const std::string& text, const CaptureOptions& options)
+std::vector<Span> byteSpans(const PromptInput& input, const std::string& text, const PromptRules& rules)
 {
-    if (options.spanRule == CaptureOptions::SpanRule::None) {
+    if (rules.spans == PromptRules::Spans::None) {
         return {};
     }
     // Spans are about what the user wrote; the chat template may have put something around it.
@@ -44,7 +44,7 @@ std::vector<Span> byteSpans(const PromptInput& input, const std::string& text, c
     }
     std::vector<Span> spans = input.spans;
     if (spans.empty()) {
-        spans = options.shotSeparator.empty() ? detectShots(written) : splitShots(written, options.shotSeparator);
+        spans = rules.shotSeparator.empty() ? detectShots(written) : splitShots(written, rules.shotSeparator);
     }
     for (Span& span : spans) {
         if (span.end > static_cast<std::int64_t>(written.size())) {
@@ -57,9 +57,9 @@ std::vector<Span> byteSpans(const PromptInput& input, const std::string& text, c
     return spans;
 }
 
-std::string promptText(const PromptInput& input, const std::optional<ChatTemplate>& chat, const CaptureOptions& options)
+std::string promptText(const PromptInput& input, const std::optional<ChatTemplate>& chat, const PromptRules& rules)
 {
-    if (!input.messages.empty() || options.chat) {
+    if (!input.messages.empty() || rules.chat) {
         if (!chat) {
             throw PromptError(
                 fmt::format("prompt {}: it holds messages, but the model has no chat template", input.id));
@@ -96,8 +96,7 @@ TokenText tokenText(const Tokenizer& tokenizer, std::span<const std::int32_t> id
 }
 
 PreparedPrompt preparePrompt(const PromptInput& input, const Tokenizer* tokenizer,
-    const std::optional<ChatTemplate>& chat, const CaptureOptions& options, std::int64_t maxPositions,
-    std::int64_t vocabSize)
+    const std::optional<ChatTemplate>& chat, const PromptRules& rules, std::int64_t vocabSize)
 {
     PreparedPrompt prompt;
     prompt.input = input;
@@ -108,16 +107,11 @@ PreparedPrompt preparePrompt(const PromptInput& input, const Tokenizer* tokenize
             throw PromptError(
                 fmt::format("prompt {}: the model has no tokenizer, expected token ids (--ids)", input.id));
         }
-        prompt.text = promptText(input, chat, options);
+        prompt.text = promptText(input, chat, rules);
         prompt.ids = tokenizer->encode(prompt.text).ids;
     }
     if (prompt.ids.empty()) {
         throw PromptError(fmt::format("prompt {}: it is empty, expected at least one token", input.id));
-    }
-    const auto tokens = static_cast<std::int64_t>(prompt.ids.size());
-    if (tokens + options.generate > maxPositions) {
-        throw PromptError(fmt::format("prompt {}: {} tokens and {} to generate, but the context of the model holds {}",
-            input.id, tokens, options.generate, maxPositions));
     }
     const auto outside = std::find_if(
         prompt.ids.begin(), prompt.ids.end(), [&](std::int32_t id) { return id < 0 || id >= vocabSize; });
@@ -128,10 +122,10 @@ PreparedPrompt preparePrompt(const PromptInput& input, const Tokenizer* tokenize
     if (tokenizer != nullptr) {
         TokenText decoded = tokenText(*tokenizer, prompt.ids);
         if (input.ids.empty()) {
-            prompt.spans = spansOverTokens(byteSpans(input, decoded.text, options), decoded.offsets, decoded.text);
+            prompt.spans = spansOverTokens(byteSpans(input, decoded.text, rules), decoded.offsets, decoded.text);
         } else {
             prompt.spans = input.spans.empty()
-                ? spansOverTokens(byteSpans(input, decoded.text, options), decoded.offsets, decoded.text)
+                ? spansOverTokens(byteSpans(input, decoded.text, rules), decoded.offsets, decoded.text)
                 : input.spans;
         }
         prompt.text = std::move(decoded.text);
@@ -152,6 +146,15 @@ PreparedPrompt preparePrompt(const PromptInput& input, const Tokenizer* tokenize
     }
     prompt.sha256 = sha256Hex(hashed);
     return prompt;
+}
+
+void requireRoom(const PreparedPrompt& prompt, std::int64_t generate, std::int64_t maxPositions)
+{
+    const std::int64_t tokens = std::ssize(prompt.ids);
+    if (tokens + generate > maxPositions) {
+        throw PromptError(fmt::format("prompt {}: {} tokens and {} to generate, but the context of the model holds {}",
+            prompt.input.id, tokens, generate, maxPositions));
+    }
 }
 
 } // namespace kvloupe

@@ -14,7 +14,6 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr std::int64_t context = 8192;
 constexpr std::int64_t vocabulary = 49152;
 
 const std::string shots = "Question: 1 + 1?\nAnswer: 2\n\nQuestion: 2 + 3?\nAnswer: 5\n\nQuestion: 4 + 4?\nAnswer:";
@@ -28,9 +27,9 @@ protected:
         chat = ChatTemplate::recognise(tokenizer->chatTemplate());
     }
 
-    PreparedPrompt prepare(const PromptInput& input, const CaptureOptions& options = {}) const
+    PreparedPrompt prepare(const PromptInput& input, const PromptRules& rules = {}) const
     {
-        return preparePrompt(input, tokenizer.get(), chat, options, context, vocabulary);
+        return preparePrompt(input, tokenizer.get(), chat, rules, vocabulary);
     }
 
     static std::string covered(const PreparedPrompt& prompt, const Span& span)
@@ -59,7 +58,7 @@ TEST_F(PromptPreparation, FindsTheSameShotsInsideAChatTemplateAsInThePlainText)
 {
     PromptInput plain;
     plain.text = shots;
-    CaptureOptions asChat;
+    PromptRules asChat;
     asChat.chat = true;
     const auto expected = shotTexts(prepare(plain));
     ASSERT_EQ(expected.size(), 2U);
