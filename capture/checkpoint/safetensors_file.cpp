@@ -23,16 +23,6 @@ constexpr std::size_t lengthBytes = 8;
 constexpr std::uint64_t longestHeader = 100'000'000; // the limit of the reference implementation
 constexpr std::size_t maximumDimensions = 8;
 
-/// Bytes per value of each type the format defines in whole bytes; 0 for an unknown one.
-std::uint64_t sizeOf(std::string_view dtype)
-{
-    constexpr std::array<std::pair<std::string_view, int>, 15> sizes
-        = {{{"BOOL", 1}, {"U8", 1}, {"I8", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"F8_E8M0", 1}, {"I16", 2}, {"U16", 2},
-            {"F16", 2}, {"BF16", 2}, {"I32", 4}, {"U32", 4}, {"F32", 4}, {"I64", 8}, {"F64", 8}}};
-    const auto found = std::ranges::find(sizes, dtype, &std::pair<std::string_view, int>::first);
-    return found == sizes.end() ? 0 : static_cast<std::uint64_t>(found->second);
-}
-
 class EntryReader {
 public:
     EntryReader(const std::string& file, const std::string& name)
@@ -50,7 +40,7 @@ public:
         if (!dtype.is_string())
             fail("dtype: expected a string");
         entry.dtype = dtype.get<std::string>();
-        std::uint64_t size = sizeOf(entry.dtype);
+        std::uint64_t size = safetensorsTypeBytes(entry.dtype);
         if (size == 0)
             fail(fmt::format("dtype: {} is not known", inQuotes(entry.dtype)));
         const json& shape = member(object, "shape");
@@ -103,6 +93,15 @@ private:
 };
 
 } // namespace
+
+std::uint64_t safetensorsTypeBytes(std::string_view dtype)
+{
+    constexpr std::array<std::pair<std::string_view, int>, 15> sizes
+        = {{{"BOOL", 1}, {"U8", 1}, {"I8", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"F8_E8M0", 1}, {"I16", 2}, {"U16", 2},
+            {"F16", 2}, {"BF16", 2}, {"I32", 4}, {"U32", 4}, {"F32", 4}, {"I64", 8}, {"F64", 8}}};
+    const auto found = std::ranges::find(sizes, dtype, &std::pair<std::string_view, int>::first);
+    return found == sizes.end() ? 0 : static_cast<std::uint64_t>(found->second);
+}
 
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path)
     : m_file(path)

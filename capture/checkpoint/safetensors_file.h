@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace kvloupe {
@@ -17,6 +18,9 @@ struct SafetensorsEntry {
     std::vector<std::int64_t> shape;
     std::span<const std::byte> bytes;
 };
+
+/// Bytes per value of a type that the format defines in whole bytes; 0 for any other.
+std::uint64_t safetensorsTypeBytes(std::string_view dtype);
 
 /// One safetensors file: an 8-byte length, a JSON header, data. Format: https://github.com/huggingface/safetensors.
 ///

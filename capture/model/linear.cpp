@@ -54,12 +54,24 @@ std::span<float> Linear::weight()
     return {m_tensors->weight.data_ptr<float>(), static_cast<std::size_t>(m_outputs * m_inputs)};
 }
 
+std::span<const float> Linear::weight() const
+{
+    return {m_tensors->weight.data_ptr<float>(), static_cast<std::size_t>(m_outputs * m_inputs)};
+}
+
 std::span<const float> Linear::weightRow(std::int64_t output) const
 {
     return {m_tensors->weight.data_ptr<float>() + output * m_inputs, static_cast<std::size_t>(m_inputs)};
 }
 
 std::span<float> Linear::bias()
+{
+    if (!m_tensors->bias.defined())
+        return {};
+    return {m_tensors->bias.data_ptr<float>(), static_cast<std::size_t>(m_outputs)};
+}
+
+std::span<const float> Linear::bias() const
 {
     if (!m_tensors->bias.defined())
         return {};

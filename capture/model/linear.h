@@ -29,8 +29,10 @@ public:
     std::int64_t inputs() const { return m_inputs; }
     /// Uninitialised until filled: [outputs, inputs].
     std::span<float> weight();
+    std::span<const float> weight() const;
     std::span<const float> weightRow(std::int64_t output) const; ///< [inputs]
     std::span<float> bias(); ///< [outputs], empty without one
+    std::span<const float> bias() const;
 
     /// Outputs [begin, end) of every row: y [rows, end - begin] = x [rows, inputs] W[begin:end]^T + b[begin:end].
     void apply(Rows<const float> x, std::int64_t begin, std::int64_t end, Rows<float> y) const;

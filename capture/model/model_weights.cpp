@@ -2,6 +2,7 @@
 
 #include "capture/model/model_weights.h"
 
+#include "capture/adapter/adapter.h"
 #include "capture/checkpoint/checkpoint.h"
 #include "capture/model/task_runner.h"
 
@@ -89,7 +90,8 @@ void layOutLayer(Layout& layout, const ModelConfig& config, const std::string& p
 
 } // namespace
 
-ModelWeights loadWeights(const Checkpoint& checkpoint, TaskRunner& runner, const std::function<bool(double)>& progress)
+ModelWeights loadWeights(const Checkpoint& checkpoint, const Adapter* adapter, TaskRunner& runner,
+    const std::function<bool(double)>& progress)
 {
     const ModelConfig& config = checkpoint.config();
     ModelWeights weights;
@@ -116,6 +118,8 @@ ModelWeights loadWeights(const Checkpoint& checkpoint, TaskRunner& runner, const
     runner.run(std::ssize(pieces), [&](std::int64_t task, int) {
         const Piece& piece = pieces[static_cast<std::size_t>(task)];
         checkpoint.readFloat32(piece.tensor, piece.rowBegin, piece.rowEnd, piece.destination);
+        if (adapter != nullptr)
+            adapter->addTo(piece.tensor, piece.rowBegin, piece.rowEnd, piece.destination);
         meter.advance(static_cast<double>(piece.destination.size()));
     });
     meter.finish();

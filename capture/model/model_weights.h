@@ -11,6 +11,7 @@
 
 namespace kvloupe {
 
+class Adapter;
 class Checkpoint;
 class TaskRunner;
 
@@ -35,7 +36,9 @@ struct ModelWeights {
     const Linear& logits() const { return head.outputs() > 0 ? head : embedding; }
 };
 
-/// Dequantises every tensor, in parallel; the caller is inside TaskRunner::enter(). Errors: CheckpointError; Cancelled.
-ModelWeights loadWeights(const Checkpoint& checkpoint, TaskRunner& runner, const std::function<bool(double)>& progress);
+/// Dequantises every tensor, in parallel, and adds what `adapter` (may be null; it fits the model) changes; the caller
+/// is inside TaskRunner::enter(). Errors: CheckpointError; Cancelled.
+ModelWeights loadWeights(const Checkpoint& checkpoint, const Adapter* adapter, TaskRunner& runner,
+    const std::function<bool(double)>& progress);
 
 } // namespace kvloupe

@@ -2,6 +2,7 @@
 
 #include "capture/model/transformer.h"
 
+#include "capture/adapter/adapter.h"
 #include "capture/checkpoint/checkpoint.h"
 #include "capture/model/causal_attention.h"
 #include "capture/model/forward_pass.h"
@@ -108,9 +109,17 @@ const ModelConfig& Transformer::config() const
 std::unique_ptr<Transformer> Transformer::load(const Checkpoint& checkpoint, const LoadOptions& options)
 {
     useOneThreadPerProduct();
+    if (options.adapter)
+        options.adapter->check(checkpoint.config());
     auto state = std::make_unique<State>(checkpoint.config(), options.threads);
-    state->runner.enter([&] { state->weights = loadWeights(checkpoint, state->runner, options.progress); });
+    state->runner.enter(
+        [&] { state->weights = loadWeights(checkpoint, options.adapter.get(), state->runner, options.progress); });
     return std::unique_ptr<Transformer>(new Transformer(std::move(state)));
+}
+
+const ModelWeights& Transformer::weights() const
+{
+    return m_state->weights;
 }
 
 KvCache Transformer::makeCache(std::int64_t capacityHint) const

@@ -15,12 +15,16 @@
 
 namespace kvloupe {
 
+class Adapter;
 class Checkpoint;
 class PassAttention;
+struct ModelWeights;
 
 struct LoadOptions {
     int threads = 0; ///< of loading and of every forward pass; 0 = one per core
     std::function<bool(double)> progress = {}; ///< fraction done; false cancels
+    /// Merged into the weights in float32; null for none. AdapterError if it is one for another model.
+    std::shared_ptr<const Adapter> adapter = {};
 };
 
 struct PrefillOptions {
@@ -62,6 +66,7 @@ public:
     ~Transformer();
 
     const ModelConfig& config() const;
+    const ModelWeights& weights() const; ///< with what an adapter added
 
     KvCache makeCache(std::int64_t capacityHint) const;
 
