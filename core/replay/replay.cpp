@@ -54,6 +54,28 @@ ScoredSample::ScoredSample(Method method, PromptLayout layout, std::vector<int> 
             "replay: found {} layers and scores of {}, expected as many", m_layers.size(), m_scores.size()));
 }
 
+ScoredSample ScoredSample::join(
+    std::span<const std::shared_ptr<const ScoredSample>> layers, std::shared_ptr<const LayerPruning> pruning)
+{
+    std::vector<int> numbers;
+    std::vector<Scores> scores;
+    for (const auto& layer : layers) {
+        numbers.insert(numbers.end(), layer->m_layers.begin(), layer->m_layers.end());
+        scores.insert(scores.end(), layer->m_scores.begin(), layer->m_scores.end());
+    }
+    const ScoredSample& first = *layers.front();
+    return {first.m_method, first.m_layout, std::move(numbers), std::move(scores), first.m_numLayers, first.m_kvHeads,
+        first.m_sample, std::move(pruning)};
+}
+
+std::vector<KeepSet> chooseLayers(std::span<const std::shared_ptr<const ScoredSample>> layers, const Budget& budget)
+{
+    std::vector<KeepSet> kept(layers.size());
+    tbb::parallel_for(std::size_t{0}, layers.size(),
+        [&](std::size_t index) { kept[index] = layers[index]->chooseLayer(budget, layers[index]->layers().front()); });
+    return kept;
+}
+
 const LayerPruning& ScoredSample::pruning() const
 {
     if (!m_pruning)

@@ -43,6 +43,10 @@ public:
     ScoredSample(Method method, PromptLayout layout, std::vector<int> layers, std::vector<Scores> scores, int numLayers,
         int kvHeads, int sample = 0, std::shared_ptr<const LayerPruning> pruning = nullptr);
 
+    /// From layers that were scored one at a time, ascending, at least one.
+    static ScoredSample join(std::span<const std::shared_ptr<const ScoredSample>> layers,
+        std::shared_ptr<const LayerPruning> pruning = nullptr);
+
     const Method& method() const { return m_method; }
     const PromptLayout& layout() const { return m_layout; }
     std::span<const Scores> scores() const { return m_scores; }
@@ -75,6 +79,10 @@ private:
     std::vector<Scores> m_scores;
     std::shared_ptr<const LayerPruning> m_pruning; ///< of a method without a chooser
 };
+
+/// Cuts layers that were scored one at a time, by a method that looks at no more than a layer, in parallel: one KeepSet
+/// per entry.
+std::vector<KeepSet> chooseLayers(std::span<const std::shared_ptr<const ScoredSample>> layers, const Budget& budget);
 
 /// Fills result.retainedMass from the last min(rows, evidence.lastRowCount) rows of each layer's evidence.
 void addRetainedMass(ReplayResult& result, std::span<const LayerEvidence> evidence, std::int64_t rows = 1);

@@ -31,6 +31,7 @@ inline SampleModelPtr sampleOf(
         sample->text.ids.push_back(static_cast<std::int32_t>(100 + sample->text.ids.size()));
     }
     sample->text.spans = spans;
+    sample->tokens = TokenText(sample->text);
     sample->layout = PromptLayout(sample->info.promptTokens, total, std::move(spans));
     sample->model.name = "test";
     sample->model.numLayers = 2;

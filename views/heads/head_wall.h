@@ -4,8 +4,8 @@
 
 #include "views/heatmap/color_map.h"
 #include "views/heatmap/tile_source.h"
+#include "views/selection/selection.h"
 #include "views/session/sample_model.h"
-#include "views/session/selection.h"
 
 #include <QAbstractScrollArea>
 

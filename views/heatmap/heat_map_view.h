@@ -6,8 +6,8 @@
 #include "views/heatmap/keep_overlay.h"
 #include "views/heatmap/map_image.h"
 #include "views/heatmap/tile_source.h"
+#include "views/selection/selection.h"
 #include "views/session/sample_model.h"
-#include "views/session/selection.h"
 
 #include <QWidget>
 

@@ -95,9 +95,26 @@ QStringList MethodModel::defaultSpecs()
     return specs;
 }
 
-QString MethodModel::add(const QString& spec, bool shown)
+MethodModel::MethodModel(Selection* selection, QObject* parent)
+    : QAbstractTableModel(parent)
+    , m_selection(selection)
 {
-    Entry entry;
+    connect(m_selection, &Selection::methodChanged, this, [this] {
+        if (rowCount() > 0)
+            emit dataChanged(index(0, 0), index(rowCount() - 1, ColumnCount - 1), {Qt::FontRole});
+        emit currentChanged(current());
+    });
+}
+
+int MethodModel::rowOf(const std::string& spec) const
+{
+    const auto found = std::ranges::find(m_entries, spec, [](const Entry& entry) { return entry.method.spec; });
+    return found == m_entries.end() ? -1 : static_cast<int>(found - m_entries.begin());
+}
+
+/// Fills method, title and parameters of `entry`; returns what is wrong with SPEC.
+QString MethodModel::readSpec(const QString& spec, int exceptRow, Entry& entry) const
+{
     try {
         entry.method = parseMethod(spec.trimmed().toStdString());
         entry.title = QString::fromStdString(findMethod(entry.method.name).title);
@@ -105,11 +122,19 @@ QString MethodModel::add(const QString& spec, bool shown)
     } catch (const Error& error) {
         return QString::fromStdString(error.what());
     }
-    const auto same = std::ranges::find_if(m_entries, [&](const Entry& known) {
-        return known.method.name == entry.method.name && known.method.parameters == entry.method.parameters;
-    });
-    if (same != m_entries.end())
-        return tr("%1 with these parameters is in the list already").arg(same->title);
+    for (int row = 0; row < rowCount(); ++row) {
+        const Method& known = m_entries[static_cast<std::size_t>(row)].method;
+        if (row != exceptRow && known.name == entry.method.name && known.parameters == entry.method.parameters)
+            return tr("%1 with these parameters is in the list already").arg(entry.title);
+    }
+    return {};
+}
+
+QString MethodModel::add(const QString& spec, bool shown)
+{
+    Entry entry;
+    if (QString problem = readSpec(spec, -1, entry); !problem.isEmpty())
+        return problem;
     entry.color = unusedColor(entry.method.name);
     entry.shown = shown;
     const int row = static_cast<int>(m_entries.size());
@@ -117,8 +142,29 @@ QString MethodModel::add(const QString& spec, bool shown)
     m_entries.push_back(std::move(entry));
     endInsertRows();
     emit methodsChanged();
-    if (m_current < 0 && shown)
+    if (current() < 0 && shown)
         setCurrent(row);
+    return {};
+}
+
+QString MethodModel::setSpec(int row, const QString& spec)
+{
+    if (row < 0 || row >= rowCount())
+        return {};
+    Entry entry;
+    if (QString problem = readSpec(spec, row, entry); !problem.isEmpty())
+        return problem;
+    Entry& changed = m_entries[static_cast<std::size_t>(row)];
+    if (changed.method.spec == entry.method.spec)
+        return {};
+    const bool wasCurrent = row == current();
+    entry.color = changed.color;
+    entry.shown = changed.shown;
+    changed = std::move(entry);
+    if (wasCurrent)
+        setCurrent(row);
+    emit dataChanged(index(row, 0), index(row, ColumnCount - 1));
+    emit methodsChanged();
     return {};
 }
 
@@ -126,12 +172,15 @@ void MethodModel::remove(int row)
 {
     if (row < 0 || row >= rowCount())
         return;
+    const int previous = current();
     beginRemoveRows({}, row, row);
     m_entries.erase(m_entries.begin() + row);
     endRemoveRows();
-    const int previous = std::exchange(m_current, -1);
     emit methodsChanged();
-    setCurrent(std::min(previous > row ? previous - 1 : previous, rowCount() - 1));
+    if (previous == row)
+        setCurrent(std::min(row, rowCount() - 1));
+    else if (previous > row)
+        emit currentChanged(current());
 }
 
 void MethodModel::setShown(int row, bool shown)
@@ -142,9 +191,9 @@ void MethodModel::setShown(int row, bool shown)
     emit dataChanged(index(row, 0), index(row, ColumnCount - 1));
     emit methodsChanged();
     // What fades the text is always a method that is shown, as long as there is one.
-    if (shown && (m_current < 0 || !m_entries[static_cast<std::size_t>(m_current)].shown))
+    if (shown && (current() < 0 || !m_entries[static_cast<std::size_t>(current())].shown))
         setCurrent(row);
-    else if (!shown && row == m_current) {
+    else if (!shown && row == current()) {
         const auto next = std::ranges::find_if(m_entries, &Entry::shown);
         if (next != m_entries.end())
             setCurrent(static_cast<int>(next - m_entries.begin()));
@@ -154,14 +203,7 @@ void MethodModel::setShown(int row, bool shown)
 void MethodModel::setCurrent(int row)
 {
     row = std::clamp(row, -1, rowCount() - 1);
-    if (m_current == row)
-        return;
-    const int previous = std::exchange(m_current, row);
-    for (const int changed : {previous, row}) {
-        if (changed >= 0 && changed < rowCount())
-            emit dataChanged(index(changed, 0), index(changed, ColumnCount - 1));
-    }
-    emit currentChanged(row);
+    m_selection->setMethod(row < 0 ? std::string() : m_entries[static_cast<std::size_t>(row)].method.spec);
 }
 
 void MethodModel::setOutcome(int row, std::optional<MethodOutcome> outcome, const QString& problem)
@@ -208,7 +250,7 @@ QVariant MethodModel::data(const QModelIndex& index, int role) const
     if (!index.isValid() || index.row() >= rowCount())
         return {};
     const Entry& entry = m_entries[static_cast<std::size_t>(index.row())];
-    if (role == Qt::FontRole && index.row() == m_current) {
+    if (role == Qt::FontRole && index.row() == current()) {
         QFont font;
         font.setBold(true);
         return font;

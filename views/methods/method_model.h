@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/methods/method.h"
+#include "views/selection/selection.h"
 
 #include <QAbstractTableModel>
 #include <QColor>
@@ -24,7 +25,8 @@ struct MethodOutcome {
     bool operator==(const MethodOutcome&) const = default;
 };
 
-/// The methods the window compares: which are shown, in which colour, and which one fades the text.
+/// The methods the window compares: which are shown, and in which colour. The one in front, which fades the text, is
+/// that of the Selection.
 class MethodModel final : public QAbstractTableModel {
     Q_OBJECT
 
@@ -40,15 +42,21 @@ public:
     };
     enum Column { NameColumn, ParametersColumn, KeptColumn, RetainedColumn, ColumnCount };
 
-    using QAbstractTableModel::QAbstractTableModel;
+    /// `selection` outlives the model.
+    explicit MethodModel(Selection* selection, QObject* parent = nullptr);
 
     const std::vector<Entry>& entries() const { return m_entries; }
     /// Adds a method at the end. Returns what is wrong with SPEC, or an empty text.
     QString add(const QString& spec, bool shown = true);
+    /// Gives the method in a row other parameters, or another name; it keeps its place and colour. Returns what is
+    /// wrong with SPEC, or an empty text.
+    QString setSpec(int row, const QString& spec);
+    /// Row of a method by its SPEC as written, -1 if it is not in the list.
+    int rowOf(const std::string& spec) const;
     void remove(int row);
     void setShown(int row, bool shown);
     /// The method whose dropped tokens are faded in the text and shaded on the map; -1 without methods.
-    int current() const { return m_current; }
+    int current() const { return rowOf(m_selection->method()); }
     void setCurrent(int row);
     void setOutcome(int row, std::optional<MethodOutcome> outcome, const QString& problem = {});
     /// SPECs in order, the hidden ones with a leading "-": what the settings remember.
@@ -66,15 +74,16 @@ public:
     static QStringList defaultSpecs();
 
 signals:
-    /// A method came or went, or became (in)visible.
+    /// A method came, went or was changed, or became (in)visible.
     void methodsChanged();
     void currentChanged(int row);
 
 private:
     QColor unusedColor(const std::string& name) const;
+    QString readSpec(const QString& spec, int exceptRow, Entry& entry) const;
 
+    Selection* m_selection;
     std::vector<Entry> m_entries;
-    int m_current = -1;
 };
 
 /// Distinguishable with any colour vision: Okabe and Ito 2008, "Color Universal Design".

@@ -40,10 +40,11 @@ QStringList knownSpecs()
 
 } // namespace
 
-MethodsPanel::MethodsPanel(MethodModel* methods, ReplayModel* replay, QWidget* parent)
+MethodsPanel::MethodsPanel(MethodModel* methods, ReplayModel* replay, Selection* selection, QWidget* parent)
     : QWidget(parent)
     , m_methods(methods)
     , m_replay(replay)
+    , m_selection(selection)
     , m_slider(new QSlider(Qt::Horizontal, this))
     , m_percent(new QDoubleSpinBox(this))
     , m_tokens(new QLabel(this))
@@ -130,9 +131,10 @@ MethodsPanel::MethodsPanel(MethodModel* methods, ReplayModel* replay, QWidget* p
     for (std::size_t index = 1; index < order.size(); ++index)
         setTabOrder(order[index - 1], order[index]);
 
-    connect(m_slider, &QSlider::valueChanged, this, [this](int percent) { m_replay->setKeepPermille(percent * 10); });
+    connect(
+        m_slider, &QSlider::valueChanged, this, [this](int percent) { m_selection->setKeepPermille(percent * 10); });
     connect(m_percent, &QDoubleSpinBox::valueChanged, this,
-        [this](double percent) { m_replay->setKeepPermille(static_cast<int>(std::lround(percent * 10.0))); });
+        [this](double percent) { m_selection->setKeepPermille(static_cast<int>(std::lround(percent * 10.0))); });
     connect(m_replay, &ReplayModel::changed, this, &MethodsPanel::showKeep);
     connect(m_replay, &ReplayModel::progressed, this, &MethodsPanel::showProgress);
     connect(m_replay, &ReplayModel::completed, this, [this] { m_progress->hide(); });
@@ -160,8 +162,8 @@ void MethodsPanel::showKeep()
 {
     const QSignalBlocker sliderBlocker(m_slider);
     const QSignalBlocker percentBlocker(m_percent);
-    m_slider->setValue(std::max(1, (m_replay->keepPermille() + 5) / 10));
-    m_percent->setValue(m_replay->keepPermille() / 10.0);
+    m_slider->setValue(std::max(1, (m_selection->keepPermille() + 5) / 10));
+    m_percent->setValue(m_selection->keepPermille() / 10.0);
     const std::int64_t tokens = m_replay->promptTokens();
     m_tokens->setText(tokens == 0 ? QString()
                                   : tr("%1 of %2 tokens per head")

@@ -22,8 +22,8 @@ class MethodsPanel final : public QWidget {
     Q_OBJECT
 
 public:
-    /// Both models outlive the panel.
-    MethodsPanel(MethodModel* methods, ReplayModel* replay, QWidget* parent = nullptr);
+    /// The models and the selection outlive the panel.
+    MethodsPanel(MethodModel* methods, ReplayModel* replay, Selection* selection, QWidget* parent = nullptr);
 
     QSlider* keepSlider() const { return m_slider; }
     QLineEdit* specLine() const { return m_spec; }
@@ -47,6 +47,7 @@ private:
 
     MethodModel* m_methods;
     ReplayModel* m_replay;
+    Selection* m_selection;
     QSlider* m_slider;
     QDoubleSpinBox* m_percent;
     QLabel* m_tokens;

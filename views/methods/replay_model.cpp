@@ -3,7 +3,7 @@
 #include "views/methods/replay_model.h"
 
 #include "core/replay/evidence_builder.h"
-#include "core/replay/replay.h"
+#include "core/replay/layer_pruning.h"
 
 #include <algorithm>
 #include <numeric>
@@ -15,14 +15,20 @@ namespace kvloupe {
 struct ReplayModel::Track {
     std::uint64_t id = 0;
     Method method;
-    /// By recorded layer, one layer each. A method that looks at the whole model waits here until all layers are in.
-    std::vector<std::optional<ScoredSample>> layers;
-    std::optional<ScoredSample> whole; ///< Model scope only
+    /// By recorded layer, one layer each. They wait here until all are in if the method looks at the whole model.
+    std::vector<std::shared_ptr<const ScoredSample>> layers;
+    std::shared_ptr<const ScoredSample> whole; ///< of a method that looks at the whole model
+    std::shared_ptr<const LayerPruning> pruning;
     std::vector<std::optional<KeepSet>> kept; ///< by recorded layer, at the present budget
+    KeptLayers everywhere; ///< at the present budget
     QString problem;
 
-    bool isFinished(std::size_t layer) const { return !problem.isEmpty() || layers[layer].has_value(); }
-    bool seesWholeModel() const { return method.chooser && method.chooser->scope() == ChooserScope::Model; }
+    bool isFinished(std::size_t layer) const { return !problem.isEmpty() || whole || layers[layer]; }
+    bool isFinished() const
+    {
+        return !problem.isEmpty() || whole || std::ranges::none_of(layers, [](const auto& layer) { return !layer; });
+    }
+    bool seesWholeModel() const { return !method.chooser || method.chooser->scope() == ChooserScope::Model; }
 };
 
 /// What one layer gave: scores, or a problem, by track; and the last query's attention for the retained mass.
@@ -32,7 +38,8 @@ struct ReplayModel::LayerScores {
         Method method;
         OwnedEvidence evidence; ///< of its own; empty = the shared one serves
         bool ownsEvidence = false;
-        std::optional<ScoredSample> scored;
+        std::shared_ptr<const LayerPruning> pruning;
+        std::shared_ptr<const ScoredSample> scored;
         QString problem;
     };
     std::size_t layerIndex = 0;
@@ -42,20 +49,64 @@ struct ReplayModel::LayerScores {
     std::vector<float> lastRow;
 };
 
-ReplayModel::ReplayModel(MethodModel* methods, QObject* parent)
+/// One method cut at one budget on all layers; made and filled on a worker.
+struct ReplayModel::Choice {
+    std::uint64_t track = 0;
+    std::vector<std::shared_ptr<const ScoredSample>> layers; ///< empty once `whole` is there
+    std::shared_ptr<const ScoredSample> whole;
+    std::shared_ptr<const LayerPruning> pruning;
+    bool seesWholeModel = false;
+    Budget budget;
+    SampleModelPtr sample;
+    std::vector<KeepSet> kept;
+    QString problem;
+
+    void make()
+    {
+        if (!seesWholeModel) {
+            kept = chooseLayers(layers, budget);
+            return;
+        }
+        if (!whole)
+            whole = std::make_shared<ScoredSample>(ScoredSample::join(layers, pruning));
+        ReplayResult result = whole->choose(budget);
+        for (const LayerInfo& layer : sample->layers)
+            kept.push_back(std::move(result.kept.at(layer.layer)));
+    }
+};
+
+ReplayModel::ReplayModel(MethodModel* methods, Selection* selection, QObject* parent)
     : QObject(parent)
     , m_methods(methods)
+    , m_selection(selection)
     , m_generation(std::make_shared<std::atomic<std::uint64_t>>(0))
+    , m_choiceGeneration(std::make_shared<std::atomic<std::uint64_t>>(0))
 {
     m_workers.setMaxThreadCount(1);
+    m_choosers.setMaxThreadCount(1);
     connect(m_methods, &MethodModel::methodsChanged, this, &ReplayModel::adoptMethods);
+    connect(m_selection, &Selection::headChanged, this, [this] {
+        refreshOutcomes();
+        emit changed();
+    });
+    connect(m_selection, &Selection::keepChanged, this, [this] {
+        for (const auto& track : m_tracks) {
+            std::ranges::fill(track->kept, std::nullopt);
+            track->everywhere.reset();
+        }
+        refreshOutcomes();
+        emit changed();
+        requestChoices();
+    });
     adoptMethods();
 }
 
 ReplayModel::~ReplayModel()
 {
     ++*m_generation;
+    ++*m_choiceGeneration;
     m_workers.waitForDone();
+    m_choosers.waitForDone();
 }
 
 void ReplayModel::setSample(RecordingSource* source, SampleModelPtr sample)
@@ -68,6 +119,7 @@ void ReplayModel::setSample(RecordingSource* source, SampleModelPtr sample)
 void ReplayModel::restart()
 {
     ++*m_generation;
+    ++*m_choiceGeneration;
     m_inFlight = false;
     m_announced = false;
     m_lastRows.clear();
@@ -75,37 +127,9 @@ void ReplayModel::restart()
     adoptMethods();
 }
 
-void ReplayModel::setHead(int layer, int queryHead)
-{
-    if (m_layer == layer && m_head == queryHead)
-        return;
-    m_layer = layer;
-    m_head = queryHead;
-    refreshOutcomes();
-    emit changed();
-}
-
-void ReplayModel::setKeepPermille(int permille)
-{
-    permille = std::clamp(permille, 1, 1000);
-    if (permille == m_keepPermille)
-        return;
-    m_keepPermille = permille;
-    for (const auto& track : m_tracks)
-        std::ranges::fill(track->kept, std::nullopt);
-    refreshOutcomes();
-    emit changed();
-}
-
-Budget ReplayModel::budget() const
-{
-    return m_keepPermille == 1000 ? Budget::keep("1")
-                                  : Budget::keep("0." + std::to_string(1000 + m_keepPermille).substr(1));
-}
-
 std::int64_t ReplayModel::requestedTokens() const
 {
-    return m_sample ? budget().tokensKept(m_sample->info.promptTokens) : 0;
+    return m_sample ? m_selection->budget().tokensKept(m_sample->info.promptTokens) : 0;
 }
 
 void ReplayModel::adoptMethods()
@@ -126,14 +150,18 @@ void ReplayModel::adoptMethods()
         track->method = entry.method;
         track->layers.resize(layers);
         track->kept.resize(layers);
-        if (!entry.method.chooser)
-            track->problem = tr("%1 decides on the way through the layers, which needs a live run").arg(entry.title);
         tracks.push_back(std::move(track));
     }
     m_tracks = std::move(tracks);
     refreshOutcomes();
     emit changed();
     requestNext();
+    requestChoices();
+}
+
+bool ReplayModel::isShown(std::size_t row) const
+{
+    return m_methods->entries()[row].shown;
 }
 
 int ReplayModel::layerIndex(int layer) const
@@ -144,10 +172,16 @@ int ReplayModel::layerIndex(int layer) const
     return found == m_sample->layers.end() ? -1 : static_cast<int>(found - m_sample->layers.begin());
 }
 
-ReplayModel::Track* ReplayModel::trackOf(int row)
+const ReplayModel::Track* ReplayModel::trackOf(int row) const
 {
     return row >= 0 && row < static_cast<int>(m_tracks.size()) ? m_tracks[static_cast<std::size_t>(row)].get()
                                                                : nullptr;
+}
+
+ReplayModel::Track* ReplayModel::findTrack(std::uint64_t id)
+{
+    const auto found = std::ranges::find(m_tracks, id, &Track::id);
+    return found == m_tracks.end() ? nullptr : found->get();
 }
 
 int ReplayModel::layersDone() const
@@ -156,7 +190,7 @@ int ReplayModel::layersDone() const
     for (std::size_t layer = 0; layer < static_cast<std::size_t>(layersTotal()); ++layer) {
         bool finished = true;
         for (std::size_t row = 0; row < m_tracks.size(); ++row)
-            finished &= !m_methods->entries()[row].shown || m_tracks[row]->isFinished(layer);
+            finished &= !isShown(row) || m_tracks[row]->isFinished(layer);
         done += finished ? 1 : 0;
     }
     return done;
@@ -167,12 +201,22 @@ bool ReplayModel::isComplete() const
     return layersDone() == layersTotal();
 }
 
+bool ReplayModel::isSettled() const
+{
+    if (!isComplete())
+        return false;
+    for (std::size_t row = 0; row < m_tracks.size(); ++row)
+        if (isShown(row) && m_sample && m_tracks[row]->problem.isEmpty() && !m_tracks[row]->everywhere)
+            return false;
+    return true;
+}
+
 void ReplayModel::requestNext()
 {
     if (!m_source || !m_sample || m_inFlight)
         return;
     const std::size_t count = m_sample->layers.size();
-    const int inView = layerIndex(m_layer);
+    const int inView = layerIndex(m_selection->layer());
     auto job = std::make_shared<LayerScores>();
     for (std::size_t step = 0; step < count && job->parts.empty(); ++step) {
         // The layer in view, then the others in order.
@@ -180,8 +224,12 @@ void ReplayModel::requestNext()
         const std::size_t layer = (first + step) % count;
         for (std::size_t row = 0; row < m_tracks.size(); ++row) {
             const Track& track = *m_tracks[row];
-            if (m_methods->entries()[row].shown && !track.isFinished(layer))
-                job->parts.push_back({track.id, track.method, {}, false, std::nullopt, {}});
+            if (isShown(row) && !track.isFinished(layer)) {
+                LayerScores::Part& part = job->parts.emplace_back();
+                part.track = track.id;
+                part.method = track.method;
+                part.pruning = track.pruning;
+            }
         }
         job->layerIndex = layer;
         job->layer = m_sample->layers[layer].layer;
@@ -199,8 +247,17 @@ void ReplayModel::requestNext()
         const EvidenceBuilder builder(access.recording);
         EvidenceNeeds needs;
         needs.lastRows = 1;
-        for (const LayerScores::Part& part : job->parts)
+        for (LayerScores::Part& part : job->parts) {
             needs.merge(part.method.needs(sample->layout));
+            if (!part.method.layerPruner || part.pruning)
+                continue;
+            try {
+                part.pruning
+                    = std::make_shared<LayerPruning>(access.recording, sample->sample, part.method.layerPruner);
+            } catch (const Error& error) {
+                part.problem = QString::fromStdString(error.what());
+            }
+        }
         try {
             job->shared = builder.build(sample->sample, job->layer, needs);
             return job;
@@ -208,6 +265,8 @@ void ReplayModel::requestNext()
             // Something was not recorded; what each method needs for itself may still be there.
         }
         for (LayerScores::Part& part : job->parts) {
+            if (!part.problem.isEmpty())
+                continue;
             try {
                 part.evidence = builder.build(sample->sample, job->layer, part.method.needs(sample->layout));
                 part.ownsEvidence = true;
@@ -240,7 +299,8 @@ void ReplayModel::requestNext()
                 part.evidence.bind();
                 const LayerEvidence& evidence = part.ownsEvidence ? part.evidence.view : shared;
                 try {
-                    part.scored.emplace(part.method, sample->layout, std::span(&evidence, 1), sample->sample);
+                    part.scored = std::make_shared<ScoredSample>(
+                        part.method, sample->layout, std::span(&evidence, 1), sample->sample);
                 } catch (const Error& error) {
                     part.problem = QString::fromStdString(error.what());
                 }
@@ -262,67 +322,135 @@ void ReplayModel::takeScores(std::uint64_t generation, std::shared_ptr<LayerScor
     if (generation != *m_generation)
         return;
     m_inFlight = false;
+    bool becameFinished = false;
     for (LayerScores::Part& part : scored->parts) {
-        const auto found = std::ranges::find(m_tracks, part.track, &Track::id);
-        if (found == m_tracks.end())
+        Track* track = findTrack(part.track);
+        if (!track)
             continue;
-        if (part.problem.isEmpty())
-            (*found)->layers[scored->layerIndex] = std::move(part.scored);
-        else
-            (*found)->problem = part.problem;
+        if (part.problem.isEmpty()) {
+            track->layers[scored->layerIndex] = std::move(part.scored);
+            track->pruning = std::move(part.pruning);
+        } else {
+            track->problem = part.problem;
+        }
+        becameFinished |= track->isFinished();
     }
     if (!scored->lastRow.empty())
         m_lastRows[scored->layer] = std::move(scored->lastRow);
     emit progressed(layersDone(), layersTotal());
-    const bool everyLayerMatters
-        = std::ranges::any_of(m_tracks, [](const auto& track) { return track->seesWholeModel(); });
-    if (scored->layer == m_layer || (everyLayerMatters && isComplete())) {
+    if (scored->layer == m_selection->layer()) {
         refreshOutcomes();
         emit changed();
     }
     requestNext();
+    if (becameFinished)
+        requestChoices();
+}
+
+void ReplayModel::requestChoices()
+{
+    const std::uint64_t generation = ++*m_choiceGeneration;
+    // What is slow to choose comes last.
+    std::vector<std::shared_ptr<Choice>> choices;
+    for (const bool prunes : {false, true}) {
+        for (std::size_t row = 0; row < m_tracks.size() && m_sample; ++row) {
+            const Track& track = *m_tracks[row];
+            const bool isWanted = isShown(row) && track.problem.isEmpty() && track.isFinished() && !track.everywhere;
+            if (!isWanted || m_sample->layers.empty() || prunes != (track.pruning != nullptr))
+                continue;
+            auto choice = std::make_shared<Choice>();
+            choice->track = track.id;
+            if (!track.whole)
+                choice->layers = track.layers;
+            choice->whole = track.whole;
+            choice->pruning = track.pruning;
+            choice->seesWholeModel = track.seesWholeModel();
+            choice->budget = m_selection->budget();
+            choice->sample = m_sample;
+            choices.push_back(std::move(choice));
+        }
+    }
+    for (const std::shared_ptr<Choice>& choice : choices) {
+        m_choosers.start([this, generation, choice, current = m_choiceGeneration] {
+            if (generation != *current)
+                return;
+            try {
+                choice->make();
+            } catch (const std::exception& error) {
+                choice->problem = QString::fromUtf8(error.what());
+            }
+            QMetaObject::invokeMethod(
+                this, [this, generation, choice] { takeChoice(generation, choice); }, Qt::QueuedConnection);
+        });
+    }
+}
+
+void ReplayModel::takeChoice(std::uint64_t generation, std::shared_ptr<Choice> choice)
+{
+    Track* track = findTrack(choice->track);
+    if (!track || choice->sample != m_sample)
+        return;
+    if (choice->whole && !track->whole) {
+        track->whole = choice->whole;
+        track->layers.assign(track->layers.size(), nullptr);
+    }
+    if (generation != *m_choiceGeneration)
+        return;
+    track->problem = choice->problem;
+    if (choice->problem.isEmpty()) {
+        std::ranges::copy(choice->kept, track->kept.begin());
+        track->everywhere = std::make_shared<const std::vector<KeepSet>>(std::move(choice->kept));
+    }
+    if (choice->seesWholeModel) {
+        refreshOutcomes();
+        emit changed();
+    }
+    emit chosen();
 }
 
 void ReplayModel::choose(Track& track, int index)
 {
     const auto at = static_cast<std::size_t>(index);
-    if (!track.problem.isEmpty() || track.kept[at])
+    if (!track.problem.isEmpty() || track.kept[at] || track.seesWholeModel() || !track.layers[at])
         return;
     try {
-        if (!track.seesWholeModel()) {
-            if (track.layers[at])
-                track.kept[at] = track.layers[at]->chooseLayer(budget(), m_sample->layers[at].layer);
-            return;
-        }
-        if (!track.whole) {
-            std::vector<Scores> scores;
-            std::vector<int> numbers;
-            for (const auto& layer : track.layers) {
-                if (!layer)
-                    return;
-                scores.push_back(layer->scores().front());
-                numbers.push_back(layer->layers().front());
-            }
-            track.whole.emplace(track.method, m_sample->layout, std::move(numbers), std::move(scores),
-                m_sample->model.numLayers, m_sample->model.numKvHeads, m_sample->sample);
-        }
-        ReplayResult result = track.whole->choose(budget());
-        for (std::size_t layer = 0; layer < track.kept.size(); ++layer)
-            track.kept[layer] = std::move(result.kept.at(m_sample->layers[layer].layer));
+        track.kept[at] = track.layers[at]->chooseLayer(m_selection->budget(), m_sample->layers[at].layer);
     } catch (const std::exception& error) {
-        track.problem = QString::fromStdString(error.what());
+        track.problem = QString::fromUtf8(error.what());
     }
 }
 
 const KeepSet* ReplayModel::kept(int row, int layer)
 {
-    Track* track = trackOf(row);
+    const int index = layerIndex(layer);
+    if (!trackOf(row) || index < 0)
+        return nullptr;
+    Track& track = *m_tracks[static_cast<std::size_t>(row)];
+    choose(track, index);
+    const auto& set = track.kept[static_cast<std::size_t>(index)];
+    return set ? &*set : nullptr;
+}
+
+ReplayModel::KeptLayers ReplayModel::keptEverywhere(int row) const
+{
+    const Track* track = trackOf(row);
+    return track ? track->everywhere : nullptr;
+}
+
+std::shared_ptr<const ScoredSample> ReplayModel::scored(int row, int layer) const
+{
+    const Track* track = trackOf(row);
     const int index = layerIndex(layer);
     if (!track || index < 0)
         return nullptr;
-    choose(*track, index);
-    const auto& set = track->kept[static_cast<std::size_t>(index)];
-    return set ? &*set : nullptr;
+    return track->seesWholeModel() ? track->whole : track->layers[static_cast<std::size_t>(index)];
+}
+
+std::size_t setOfHead(const KeepSet& keep, int queryHead, const ModelInfo& model)
+{
+    const int index
+        = keep.granularity == Granularity::QueryHead ? queryHead : queryHead / std::max(1, model.groupSize());
+    return std::min(static_cast<std::size_t>(std::max(0, index)), keep.sets.size() - 1);
 }
 
 std::optional<std::span<const std::int32_t>> ReplayModel::keptPositions(int row, int layer, int queryHead)
@@ -330,9 +458,7 @@ std::optional<std::span<const std::int32_t>> ReplayModel::keptPositions(int row,
     const KeepSet* set = kept(row, layer);
     if (!set || set->sets.empty() || queryHead < 0 || queryHead >= m_sample->model.numHeads)
         return std::nullopt;
-    const int index
-        = set->granularity == Granularity::QueryHead ? queryHead : queryHead / std::max(1, m_sample->model.groupSize());
-    return std::span<const std::int32_t>(set->sets[std::min(static_cast<std::size_t>(index), set->sets.size() - 1)]);
+    return std::span<const std::int32_t>(set->sets[setOfHead(*set, queryHead, m_sample->model)]);
 }
 
 void ReplayModel::refreshOutcomes()
@@ -341,14 +467,14 @@ void ReplayModel::refreshOutcomes()
         return;
     for (int row = 0; row < m_methods->rowCount(); ++row) {
         std::optional<MethodOutcome> outcome;
-        if (m_methods->entries()[static_cast<std::size_t>(row)].shown) {
-            if (const auto positions = keptPositions(row, m_layer, m_head)) {
+        if (isShown(static_cast<std::size_t>(row))) {
+            if (const auto positions = keptPositions(row, m_selection->layer(), m_selection->head())) {
                 const std::int64_t prompt = std::max<std::int64_t>(1, m_sample->info.promptTokens);
                 outcome.emplace();
                 outcome->keptTokens = static_cast<std::int64_t>(positions->size());
                 outcome->share = static_cast<double>(positions->size()) / static_cast<double>(prompt);
-                const auto rows = m_lastRows.find(m_layer);
-                const auto begin = static_cast<std::size_t>(m_head) * static_cast<std::size_t>(prompt);
+                const auto rows = m_lastRows.find(m_selection->layer());
+                const auto begin = static_cast<std::size_t>(m_selection->head()) * static_cast<std::size_t>(prompt);
                 if (rows != m_lastRows.end() && begin + static_cast<std::size_t>(prompt) <= rows->second.size()) {
                     const float* row0 = rows->second.data() + begin;
                     outcome->retainedMass = std::accumulate(

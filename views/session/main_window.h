@@ -2,47 +2,35 @@
 
 #pragma once
 
-#include "core/recording/recording_types.h"
 #include "views/figure/figure_spec.h"
-#include "views/heatmap/heat_map_view.h"
-#include "views/session/recording_source.h"
-#include "views/session/sample_model.h"
-#include "views/session/selection.h"
+#include "views/session/open_recording.h"
 #include "views/session/settings.h"
+#include "views/session/view_docks.h"
+#include "views/session/view_models.h"
 
 #include <QMainWindow>
 
 #include <filesystem>
-#include <functional>
-#include <memory>
-#include <optional>
-#include <string>
-#include <vector>
 
 class QLabel;
 class QMenu;
 class QStackedWidget;
-class QTimer;
 
 namespace kvloupe {
 
 class ErrorBar;
+class FigureExport;
 class HeadWall;
-class MapToolBar;
+class HeatMapView;
+class MapPage;
 class MethodModel;
 class MethodsPanel;
 class ReplayModel;
 class SampleList;
+class StatusLine;
 class TokenPanel;
 
-/// Where a recording is opened: nothing = its first sample, layer and head.
-struct StartView {
-    std::optional<std::string> sample; ///< number or id
-    std::optional<int> layer;
-    std::optional<int> head;
-};
-
-/// The window: one recording, its samples, heads, map, text and methods.
+/// The window: one recording, the models that its views share, and a dock for every view around the attention map.
 ///
 /// What cannot be opened or read is said in a bar above the map; the window stays up and usable.
 class MainWindow final : public QMainWindow {
@@ -54,10 +42,8 @@ public:
     ~MainWindow() override;
 
     void open(const std::filesystem::path& path, StartView start = {});
-    /// Reads the file again, as it is now, and stays at the sample, head and cell in view.
-    void reload();
     /// Path of the recording in the window, empty without one.
-    std::filesystem::path recordingPath() const;
+    const std::filesystem::path& recordingPath() const { return m_recording->path(); }
 
     /// Everything on show is there: sample, tiles, thumbnails, replay.
     bool isReady() const;
@@ -70,9 +56,10 @@ public:
     void showExportDialog();
 
     Selection* selection() const { return m_selection; }
+    OpenRecording* recording() const { return m_recording; }
     MethodModel* methods() const { return m_methods; }
     ReplayModel* replay() const { return m_replay; }
-    HeatMapView* heatMap() const { return m_heatMap; }
+    HeatMapView* heatMap() const;
     HeadWall* headWall() const { return m_headWall; }
     TokenPanel* tokenPanel() const { return m_tokenPanel; }
     MethodsPanel* methodsPanel() const { return m_methodsPanel; }
@@ -80,7 +67,7 @@ public:
     ErrorBar* errorBar() const { return m_errorBar; }
     QString statusLine() const;
 
-    void restoreDefaultLayout();
+    void restoreDefaultLayout() { m_docks.restoreDefaultLayout(); }
 
 signals:
     /// The sample in view is there, or was changed.
@@ -95,21 +82,18 @@ protected:
 
 private:
     /// Changing this number makes older saved layouts be ignored.
-    static constexpr int layoutVersion = 1;
+    static constexpr int layoutVersion = 2;
 
+    ViewModels models() const { return {m_selection, m_recording, m_methods, m_replay}; }
+    void buildCentre();
     void buildDocks();
     void buildMenus();
     void buildMethodActions(QMenu* menu);
+    void connectModels();
     void connectViews();
     void rebuildRecentMenu();
-    void closeRecording();
-    void adoptSamples(std::vector<SampleInfo> samples, const StartView& start);
-    void requestSample(int sample);
-    void adoptSample(SampleModelPtr sample);
-    void showReplay();
-    void updateStatus();
+    void showRecording();
     void report(const QString& message);
-    void rememberWindow();
     void focusNextPanel();
     void showShortcuts();
     void showAbout();
@@ -119,31 +103,25 @@ private:
 
     Settings* m_settings;
     Selection* m_selection;
+    OpenRecording* m_recording;
     MethodModel* m_methods;
     ReplayModel* m_replay;
-    std::unique_ptr<RecordingSource> m_source;
-    SampleModelPtr m_sample;
-    StartView m_start;
+    FigureExport* m_figures;
     QString m_lastProblem;
-    bool m_readingSample = false;
-    std::optional<float> m_cellValue;
-    bool m_cellExact = false;
 
-    HeatMapView* m_heatMap;
-    MapToolBar* m_toolBar;
+    MapPage* m_map;
     HeadWall* m_headWall;
     TokenPanel* m_tokenPanel;
     MethodsPanel* m_methodsPanel;
     SampleList* m_sampleList;
     ErrorBar* m_errorBar;
     QStackedWidget* m_centre;
-    QLabel* m_status;
+    StatusLine* m_status;
     QLabel* m_activity;
     QMenu* m_recentMenu = nullptr;
     QAction* m_exportAction = nullptr;
     QAction* m_reloadAction = nullptr;
-    QAction* m_shadeAction = nullptr;
-    std::vector<QDockWidget*> m_docks;
+    ViewDocks m_docks;
 };
 
 } // namespace kvloupe

@@ -6,6 +6,7 @@
 #include "views/methods/replay_model.h"
 #include "views/session/error_bar.h"
 #include "views/session/main_window.h"
+#include "views/session/map_page.h"
 #include "views/session/map_tool_bar.h"
 #include "views/session/sample_list.h"
 #include "views/session/shortcut_sheet.h"
@@ -13,7 +14,6 @@
 
 #include <QApplication>
 #include <QClipboard>
-#include <QDockWidget>
 #include <QFileDialog>
 #include <QFileInfo>
 #include <QLineEdit>
@@ -35,7 +35,7 @@ void MainWindow::buildMenus()
     file->addAction(tr("Open Folder of &Parts..."), this, &MainWindow::chooseFolder);
     m_recentMenu = file->addMenu(tr("Open &Recent"));
     m_recentMenu->setToolTipsVisible(true);
-    m_reloadAction = file->addAction(tr("Re&load"), QKeySequence(Qt::Key_F5), this, &MainWindow::reload);
+    m_reloadAction = file->addAction(tr("Re&load"), QKeySequence(Qt::Key_F5), m_recording, &OpenRecording::reload);
     m_reloadAction->setEnabled(false);
     file->addSeparator();
     m_exportAction = file->addAction(
@@ -48,14 +48,14 @@ void MainWindow::buildMenus()
     rebuildRecentMenu();
 
     QMenu* view = menuBar()->addMenu(tr("&View"));
-    for (QDockWidget* dock : m_docks)
+    for (QDockWidget* dock : m_docks.all())
         view->addAction(dock->toggleViewAction());
     view->addSeparator();
-    view->addAction(m_toolBar->fitAction());
-    view->addAction(m_toolBar->tokensAction());
+    view->addAction(m_map->toolBar()->fitAction());
+    view->addAction(m_map->toolBar()->tokensAction());
     view->addSeparator();
     view->addAction(tr("&Find in the Prompt..."), QKeySequence::Find, this, [this] {
-        m_docks.back()->show();
+        m_docks.raise(QStringLiteral("textDock"));
         m_tokenPanel->openFindBar();
     });
     view->addAction(tr("Next &Panel"), QKeySequence(Qt::Key_F6), this, &MainWindow::focusNextPanel);
@@ -98,11 +98,7 @@ void MainWindow::buildMethodActions(QMenu* menu)
     connect(m_methods, &MethodModel::methodsChanged, this, refresh);
     refresh();
     menu->addSeparator();
-    m_shadeAction = menu->addAction(tr("&Shade Dropped Columns"));
-    m_shadeAction->setCheckable(true);
-    m_shadeAction->setChecked(true);
-    m_shadeAction->setShortcut(QKeySequence(Qt::CTRL | Qt::Key_D));
-    connect(m_shadeAction, &QAction::toggled, this, &MainWindow::showReplay);
+    menu->addAction(m_map->shadeAction());
     menu->addAction(tr("&Next Method in Front"), QKeySequence(Qt::Key_M), this, [this] {
         for (int step = 1; step <= m_methods->rowCount(); ++step) {
             const int row = (m_methods->current() + step) % m_methods->rowCount();
@@ -112,12 +108,13 @@ void MainWindow::buildMethodActions(QMenu* menu)
             }
         }
     });
-    const auto keepStep = [this](int permille) { m_replay->setKeepPermille(m_replay->keepPermille() + permille); };
+    const auto keepStep
+        = [this](int permille) { m_selection->setKeepPermille(m_selection->keepPermille() + permille); };
     menu->addAction(tr("Keep &More"), QKeySequence(Qt::CTRL | Qt::Key_Up), this, [keepStep] { keepStep(10); });
     menu->addAction(tr("Keep &Less"), QKeySequence(Qt::CTRL | Qt::Key_Down), this, [keepStep] { keepStep(-10); });
     menu->addSeparator();
     menu->addAction(tr("&Add..."), QKeySequence(Qt::CTRL | Qt::Key_M), this, [this] {
-        m_docks[2]->show();
+        m_docks.raise(QStringLiteral("methodsDock"));
         m_methodsPanel->focusSpecLine();
     });
 }
@@ -156,7 +153,7 @@ void MainWindow::chooseFolder()
 void MainWindow::focusNextPanel()
 {
     const std::array<QWidget*, 5> panels{
-        m_heatMap, m_sampleList, m_headWall, m_methodsPanel->keepSlider(), m_tokenPanel->view()};
+        heatMap(), m_sampleList, m_headWall, m_methodsPanel->keepSlider(), m_tokenPanel->view()};
     std::size_t current = panels.size() - 1;
     const QWidget* focused = focusWidget();
     for (std::size_t index = 0; index < panels.size(); ++index) {

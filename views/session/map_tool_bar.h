@@ -3,8 +3,8 @@
 #pragma once
 
 #include "views/heatmap/heat_map_view.h"
+#include "views/selection/selection.h"
 #include "views/session/sample_model.h"
-#include "views/session/selection.h"
 
 #include <QToolBar>
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "core/recording/recording_types.h"
-#include "views/session/selection.h"
+#include "views/selection/selection.h"
 
 #include <QAbstractTableModel>
 #include <QTreeView>

@@ -21,6 +21,7 @@ SampleModelPtr readSampleModel(const Recording& recording, int sample)
     model->model = recording.model();
     model->info = recording.sample(sample);
     model->text = recording.readText(sample);
+    model->tokens = TokenText(model->text);
     model->layout = PromptLayout(model->info.promptTokens, model->info.totalTokens, model->text.spans);
     for (const int layer : recording.layers(sample))
         model->layers.push_back(recording.layer(sample, layer));

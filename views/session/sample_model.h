@@ -4,6 +4,7 @@
 
 #include "core/prompt/prompt_layout.h"
 #include "core/recording/recording_types.h"
+#include "views/tokens/token_text.h"
 
 #include <cstdint>
 #include <memory>
@@ -17,6 +18,7 @@ struct SampleModel {
     ModelInfo model;
     SampleInfo info;
     SampleText text;
+    TokenText tokens; ///< of `text`, as it reads
     PromptLayout layout;
     std::vector<LayerInfo> layers; ///< recorded layers, ascending
 

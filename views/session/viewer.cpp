@@ -51,7 +51,7 @@ void prepare(MainWindow& window, const ViewerRequest& request)
         window.methods()->fromSpecs(specs);
     }
     if (request.keepPermille)
-        window.replay()->setKeepPermille(*request.keepPermille);
+        window.selection()->setKeepPermille(*request.keepPermille);
     if (request.size)
         window.resize(*request.size);
 }

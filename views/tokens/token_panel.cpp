@@ -2,6 +2,9 @@
 
 #include "views/tokens/token_panel.h"
 
+#include "views/methods/replay_model.h"
+#include "views/session/open_recording.h"
+
 #include <QCheckBox>
 #include <QHBoxLayout>
 #include <QKeyEvent>
@@ -80,6 +83,52 @@ TokenPanel::TokenPanel(QWidget* parent)
     shortcut(QKeySequence(Qt::Key_F3), 1);
     shortcut(QKeySequence(Qt::SHIFT | Qt::Key_F3), -1);
     setFocusProxy(m_view);
+}
+
+void TokenPanel::follow(const ViewModels& models)
+{
+    m_models = models;
+    m_view->setSelection(models.selection);
+    const auto showSample = [this] {
+        m_view->setSample(m_models.recording->sample());
+        showReplay();
+    };
+    connect(models.recording, &OpenRecording::sampleChanged, this, showSample);
+    connect(models.recording, &OpenRecording::layoutChanged, this, showSample);
+    connect(models.replay, &ReplayModel::changed, this, &TokenPanel::showReplay);
+    connect(models.methods, &MethodModel::currentChanged, this, &TokenPanel::showReplay);
+}
+
+void TokenPanel::showReplay()
+{
+    const SampleModelPtr& sample = m_models.recording->sample();
+    if (!sample) {
+        setCaption({});
+        return;
+    }
+    const int row = m_models.methods->current();
+    const bool isShown = row >= 0 && m_models.methods->entries()[static_cast<std::size_t>(row)].shown;
+    if (!isShown) {
+        setCaption(tr("The whole prompt"));
+        m_view->setKept(std::nullopt);
+        return;
+    }
+    const MethodModel::Entry& entry = m_models.methods->entries()[static_cast<std::size_t>(row)];
+    const int layer = m_models.selection->layer();
+    const int head = m_models.selection->head();
+    const auto kept = m_models.replay->keptPositions(row, layer, head);
+    if (!kept) {
+        setCaption(entry.problem.isEmpty() ? tr("%1: scoring").arg(entry.title) : entry.problem);
+        m_view->setKept(std::nullopt);
+        return;
+    }
+    setCaption(tr("%1 keeps %2 of %3 tokens in layer %4, head %5")
+                   .arg(entry.title)
+                   .arg(kept->size())
+                   .arg(sample->info.promptTokens)
+                   .arg(layer)
+                   .arg(head));
+    m_view->setKept(std::vector<std::int32_t>(kept->begin(), kept->end()));
 }
 
 void TokenPanel::setCaption(const QString& caption)

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "views/session/view_models.h"
 #include "views/tokens/token_view.h"
 
 #include <QWidget>
@@ -19,6 +20,9 @@ class TokenPanel final : public QWidget {
 public:
     explicit TokenPanel(QWidget* parent = nullptr);
 
+    /// Shows the sample in view and what the method in front keeps of it.
+    void follow(const ViewModels& models);
+
     TokenView* view() const { return m_view; }
     /// One line of plain text: "SnapKV keeps 213 of 712 tokens in layer 12, KV head 2".
     void setCaption(const QString& caption);
@@ -29,9 +33,11 @@ protected:
     bool eventFilter(QObject* watched, QEvent* event) override;
 
 private:
+    void showReplay();
     void find();
     void showMatches(int current, int count);
 
+    ViewModels m_models;
     TokenView* m_view;
     QLabel* m_caption;
     QWidget* m_findBar;

@@ -81,7 +81,6 @@ TokenView::TokenView(QWidget* parent)
 void TokenView::setSample(SampleModelPtr sample)
 {
     m_sample = std::move(sample);
-    m_text = m_sample ? TokenText(m_sample->text) : TokenText();
     m_dropped.clear();
     m_matches.clear();
     m_currentMatch = m_cursor = m_anchor = m_pressed = m_hovered = -1;
@@ -90,6 +89,12 @@ void TokenView::setSample(SampleModelPtr sample)
     verticalScrollBar()->setValue(0);
     emit matchesChanged(-1, 0);
     describe();
+}
+
+const TokenText& TokenView::text() const
+{
+    static const TokenText none;
+    return m_sample ? m_sample->tokens : none;
 }
 
 void TokenView::setSelection(Selection* selection)
@@ -101,7 +106,7 @@ void TokenView::setSelection(Selection* selection)
         return;
     connect(m_selection, &Selection::cellChanged, this, [this](qint64, qint64 key) {
         if (m_anchor < 0)
-            m_cursor = m_text.groupOf(key);
+            m_cursor = text().groupOf(key);
         viewport()->update();
         describe();
     });
@@ -132,7 +137,7 @@ bool TokenView::isDropped(std::int64_t token) const
 
 TokenView::Fate TokenView::fateOf(int group) const
 {
-    const TokenGroup& tokens = m_text.groups()[static_cast<std::size_t>(group)];
+    const TokenGroup& tokens = text().groups()[static_cast<std::size_t>(group)];
     std::int64_t dropped = 0;
     for (std::int64_t token = tokens.begin; token < tokens.end; ++token)
         dropped += isDropped(token) ? 1 : 0;
@@ -145,14 +150,14 @@ QString TokenView::plainText(bool survivorsOnly) const
 {
     GroupRange range = selectedGroups();
     if (range.begin == range.end)
-        range = {0, static_cast<int>(m_text.groups().size())};
-    QString text;
+        range = {0, static_cast<int>(text().groups().size())};
+    QString joined;
     for (int group = range.begin; group < range.end; ++group) {
-        const TokenGroup& tokens = m_text.groups()[static_cast<std::size_t>(group)];
+        const TokenGroup& tokens = text().groups()[static_cast<std::size_t>(group)];
         if (!tokens.special && !(survivorsOnly && fateOf(group) == Fate::Dropped))
-            text += tokens.text;
+            joined += tokens.text;
     }
-    return text;
+    return joined;
 }
 
 void TokenView::copySurvivors()
@@ -167,10 +172,10 @@ void TokenView::copyEverything()
 
 void TokenView::selectAll()
 {
-    if (m_text.groups().empty())
+    if (text().groups().empty())
         return;
     m_anchor = 0;
-    m_cursor = static_cast<int>(m_text.groups().size()) - 1;
+    m_cursor = static_cast<int>(text().groups().size()) - 1;
     viewport()->update();
 }
 
@@ -229,7 +234,7 @@ double TokenView::gutterWidth() const
 void TokenView::measure()
 {
     const QFontMetricsF metrics(font());
-    m_layout = TokenLayout(m_text.groups(), [&](const QString& text) { return metrics.horizontalAdvance(text); });
+    m_layout = TokenLayout(text().groups(), [&](const QString& piece) { return metrics.horizontalAdvance(piece); });
     relayout();
 }
 
@@ -267,7 +272,7 @@ void TokenView::changeEvent(QEvent* event)
 
 QRect TokenView::tokenRect(std::int64_t token) const
 {
-    const int group = m_text.groupOf(token);
+    const int group = text().groupOf(token);
     const int fragment = m_layout.firstFragmentOf(group);
     const int line = m_layout.lineOf(group);
     if (fragment < 0 || line < 0)
@@ -298,12 +303,12 @@ std::int64_t TokenView::tokenAt(const QPoint& position) const
     if (!fragment || position.x() - gutterWidth() < fragment->x
         || position.x() - gutterWidth() > fragment->x + fragment->width)
         return -1;
-    return m_text.groups()[static_cast<std::size_t>(fragment->group)].begin;
+    return text().groups()[static_cast<std::size_t>(fragment->group)].begin;
 }
 
 void TokenView::showToken(std::int64_t token)
 {
-    const int line = m_layout.lineOf(m_text.groupOf(token));
+    const int line = m_layout.lineOf(text().groupOf(token));
     if (line < 0)
         return;
     const int height = lineHeight();
@@ -318,18 +323,18 @@ void TokenView::showToken(std::int64_t token)
 std::int64_t TokenView::currentToken() const
 {
     const int group = currentGroup();
-    return group < 0 ? -1 : m_text.groups()[static_cast<std::size_t>(group)].begin;
+    return group < 0 ? -1 : text().groups()[static_cast<std::size_t>(group)].begin;
 }
 
 int TokenView::currentGroup() const
 {
-    const int selected = m_selection ? m_text.groupOf(m_selection->key()) : -1;
+    const int selected = m_selection ? text().groupOf(m_selection->key()) : -1;
     return m_cursor >= 0 ? m_cursor : selected;
 }
 
 void TokenView::activateToken(std::int64_t token)
 {
-    const int group = m_text.groupOf(token);
+    const int group = text().groupOf(token);
     if (group < 0 || !m_sample)
         return;
     m_cursor = group;
@@ -352,14 +357,14 @@ TokenView::GroupRange TokenView::selectedGroups() const
 
 void TokenView::moveTo(int group, bool extend)
 {
-    if (m_text.groups().empty())
+    if (text().groups().empty())
         return;
-    group = std::clamp(group, 0, static_cast<int>(m_text.groups().size()) - 1);
+    group = std::clamp(group, 0, static_cast<int>(text().groups().size()) - 1);
     if (extend && m_anchor < 0)
         m_anchor = std::max(0, currentGroup());
     else if (!extend)
         m_anchor = -1;
-    const std::int64_t token = m_text.groups()[static_cast<std::size_t>(group)].begin;
+    const std::int64_t token = text().groups()[static_cast<std::size_t>(group)].begin;
     activateToken(token);
     showToken(token);
 }
@@ -402,7 +407,7 @@ void TokenView::keyPressEvent(QKeyEvent* event)
     else if (event->key() == Qt::Key_Home && (control || fragments.empty()))
         moveTo(0, extend);
     else if (event->key() == Qt::Key_End && (control || fragments.empty()))
-        moveTo(static_cast<int>(m_text.groups().size()) - 1, extend);
+        moveTo(static_cast<int>(text().groups().size()) - 1, extend);
     else if (event->key() == Qt::Key_Home)
         moveTo(fragments.front().group, extend);
     else if (event->key() == Qt::Key_End)
@@ -435,7 +440,7 @@ void TokenView::mousePressEvent(QMouseEvent* event)
 
 void TokenView::mouseMoveEvent(QMouseEvent* event)
 {
-    const int group = m_text.groupOf(tokenAt(event->pos()));
+    const int group = text().groupOf(tokenAt(event->pos()));
     if (group != m_hovered) {
         m_hovered = group;
         viewport()->update();
@@ -446,7 +451,7 @@ void TokenView::mouseMoveEvent(QMouseEvent* event)
     if (under >= 0 && (under != m_pressed || m_anchor >= 0)) {
         m_anchor = m_anchor < 0 ? m_pressed : m_anchor;
         m_cursor = under;
-        showToken(m_text.groups()[static_cast<std::size_t>(under)].begin);
+        showToken(text().groups()[static_cast<std::size_t>(under)].begin);
         viewport()->update();
     }
 }
@@ -493,15 +498,15 @@ void TokenView::focusOutEvent(QFocusEvent* event)
 
 QString TokenView::toolTipOf(std::int64_t token) const
 {
-    const TokenGroup& group = m_text.groups()[static_cast<std::size_t>(m_text.groupOf(token))];
+    const TokenGroup& group = text().groups()[static_cast<std::size_t>(text().groupOf(token))];
     const auto index = static_cast<std::size_t>(token);
     QStringList lines;
     lines << (group.end - group.begin == 1
-            ? tr("token %1 \u201C%2\u201D").arg(token).arg(m_text.label(token, 40).toHtmlEscaped())
+            ? tr("token %1 \u201C%2\u201D").arg(token).arg(text().label(token, 40).toHtmlEscaped())
             : tr("tokens %1 to %2 \u201C%3\u201D, parts of one character")
                   .arg(group.begin)
                   .arg(group.end - 1)
-                  .arg(m_text.label(token, 40).toHtmlEscaped()));
+                  .arg(text().label(token, 40).toHtmlEscaped()));
     if (index < m_sample->text.ids.size())
         lines << tr("id %1").arg(m_sample->text.ids[index]);
     if (index < m_sample->text.nll.size() && std::isfinite(m_sample->text.nll[index]))
@@ -517,11 +522,11 @@ void TokenView::describe()
 {
     const std::int64_t token = currentToken();
     if (token < 0) {
-        setAccessibleDescription(tr("%n tokens", nullptr, static_cast<int>(m_text.tokenCount())));
+        setAccessibleDescription(tr("%n tokens", nullptr, static_cast<int>(text().tokenCount())));
         return;
     }
     const QString fate = m_dropped.empty() ? QString() : isDropped(token) ? tr(", dropped") : tr(", kept");
-    setAccessibleDescription(tr("token %1 \u201C%2\u201D%3").arg(token).arg(m_text.label(token), fate));
+    setAccessibleDescription(tr("token %1 \u201C%2\u201D%3").arg(token).arg(text().label(token), fate));
 }
 
 QString TokenView::find(const QString& pattern, FindMode mode)
@@ -538,7 +543,7 @@ QString TokenView::find(const QString& pattern, FindMode mode)
         } else {
             QString whole;
             std::vector<qsizetype> starts;
-            for (const TokenGroup& group : m_text.groups()) {
+            for (const TokenGroup& group : text().groups()) {
                 starts.push_back(whole.size());
                 whole += group.special ? QString(QChar::ObjectReplacementCharacter) : group.text;
             }
@@ -558,7 +563,7 @@ QString TokenView::find(const QString& pattern, FindMode mode)
         const auto next = std::ranges::find_if(m_matches, [from](const GroupRange& match) { return match.end > from; });
         m_currentMatch = next == m_matches.end() ? 0 : static_cast<int>(next - m_matches.begin());
         showToken(
-            m_text.groups()[static_cast<std::size_t>(m_matches[static_cast<std::size_t>(m_currentMatch)].begin)].begin);
+            text().groups()[static_cast<std::size_t>(m_matches[static_cast<std::size_t>(m_currentMatch)].begin)].begin);
     }
     viewport()->update();
     emit matchesChanged(m_currentMatch, matchCount());
@@ -573,7 +578,7 @@ void TokenView::goToMatch(int step)
     m_currentMatch = ((m_currentMatch + step) % count + count) % count;
     const int group = m_matches[static_cast<std::size_t>(m_currentMatch)].begin;
     m_anchor = -1;
-    const std::int64_t token = m_text.groups()[static_cast<std::size_t>(group)].begin;
+    const std::int64_t token = text().groups()[static_cast<std::size_t>(group)].begin;
     activateToken(token);
     showToken(token);
     emit matchesChanged(m_currentMatch, count);
@@ -592,7 +597,7 @@ void TokenView::paintEvent(QPaintEvent* event)
     const int offset = verticalScrollBar()->value() - textMargin;
     const int first = std::max(0, (event->rect().top() + offset) / height);
     const int last = std::min(m_layout.lineCount() - 1, (event->rect().bottom() + offset) / height);
-    if (m_text.groups().empty()) {
+    if (text().groups().empty()) {
         painter.setPen(palette().color(QPalette::PlaceholderText));
         painter.drawText(viewport()->rect(), Qt::AlignCenter, tr("No prompt"));
         return;
@@ -609,7 +614,7 @@ void TokenView::paintGutter(QPainter& painter, int firstLine, int lastLine, doub
     const int height = lineHeight();
     const double gutter = gutterWidth();
     const QColor base = palette().color(QPalette::Base);
-    const QColor text = palette().color(QPalette::Text);
+    const QColor foreground = palette().color(QPalette::Text);
     const QColor accent = palette().color(QPalette::Highlight);
     const Section* named = nullptr;
     for (int line = firstLine; line <= lastLine; ++line) {
@@ -618,9 +623,9 @@ void TokenView::paintGutter(QPainter& painter, int firstLine, int lastLine, doub
             continue;
         // A line in which a section begins is named after that section. A token that goes on from the line before
         // begins nothing here.
-        const TokenGroup& first = m_text.groups()[static_cast<std::size_t>(fragments.front().group)];
+        const TokenGroup& first = text().groups()[static_cast<std::size_t>(fragments.front().group)];
         const std::int64_t begin = m_layout.lineOf(fragments.front().group) == line ? first.begin : first.end;
-        const std::int64_t end = m_text.groups()[static_cast<std::size_t>(fragments.back().group)].end;
+        const std::int64_t end = text().groups()[static_cast<std::size_t>(fragments.back().group)].end;
         const Section* section = sectionOf(std::min(begin, first.end - 1));
         const auto starts
             = std::ranges::find_if(m_sections, [&](const Section& s) { return s.begin >= begin && s.begin < end; });
@@ -631,9 +636,9 @@ void TokenView::paintGutter(QPainter& painter, int firstLine, int lastLine, doub
         if (section) {
             const bool odd = section->shot >= 0 && section->shot % 2 == 1;
             painter.fillRect(QRectF(gutter - textMargin * 0.75, y, 3.0, height),
-                section->shot >= 0 ? blend(base, accent, odd ? 0.45 : 0.9) : blend(base, text, 0.35));
+                section->shot >= 0 ? blend(base, accent, odd ? 0.45 : 0.9) : blend(base, foreground, 0.35));
             if (section != named) {
-                painter.setPen(blend(base, text, 0.7));
+                painter.setPen(blend(base, foreground, 0.7));
                 painter.drawText(QRectF(textMargin * 0.5, y, gutter - textMargin * 1.5, height),
                     Qt::AlignVCenter | Qt::AlignRight, section->name);
             }
@@ -654,13 +659,13 @@ void TokenView::paintLine(QPainter& painter, int lineNumber, double top) const
     const double baseline = top + (height - metrics.height()) / 2.0 + metrics.ascent();
     const double middle = baseline - metrics.xHeight() / 2.0;
     const QColor base = palette().color(QPalette::Base);
-    const QColor text = palette().color(QPalette::Text);
-    const QColor faded = blend(text, base, 0.5);
+    const QColor foreground = palette().color(QPalette::Text);
+    const QColor faded = blend(foreground, base, 0.5);
     const QColor found = isDark(palette()) ? QColor(0x7A, 0x5C, 0x00) : QColor(0xFF, 0xE5, 0x8A);
     const QColor accent = palette().color(QPalette::Highlight);
     const GroupRange selected = selectedGroups();
-    const int key = m_selection ? m_text.groupOf(m_selection->key()) : -1;
-    const int query = m_selection ? m_text.groupOf(m_selection->query()) : -1;
+    const int key = m_selection ? text().groupOf(m_selection->key()) : -1;
+    const int query = m_selection ? text().groupOf(m_selection->query()) : -1;
     const GroupRange match = m_currentMatch >= 0 ? m_matches[static_cast<std::size_t>(m_currentMatch)] : GroupRange{};
 
     for (const TokenFragment& fragment : m_layout.line(lineNumber)) {
@@ -674,14 +679,16 @@ void TokenView::paintLine(QPainter& painter, int lineNumber, double top) const
             painter.fillRect(box, group >= match.begin && group < match.end ? blend(found, accent, 0.3) : found);
         else if (group == m_hovered)
             painter.fillRect(box, blend(base, accent, 0.2));
-        if (m_text.groups()[static_cast<std::size_t>(group)].special) {
+        if (text().groups()[static_cast<std::size_t>(group)].special) {
             painter.setPen(Qt::NoPen);
-            painter.setBrush(blend(base, text, 0.12));
+            painter.setBrush(blend(base, foreground, 0.12));
             painter.drawRoundedRect(box.adjusted(0.5, 1.0, -0.5, -1.0), 3.0, 3.0);
             painter.setBrush(Qt::NoBrush);
         }
 
-        const QColor ink = isSelected ? palette().color(QPalette::HighlightedText) : fate == Fate::Kept ? text : faded;
+        const QColor ink = isSelected ? palette().color(QPalette::HighlightedText)
+            : fate == Fate::Kept      ? foreground
+                                      : faded;
         painter.setPen(fragment.lineFeed ? blend(base, ink, 0.45) : ink);
         painter.drawText(QPointF(box.left(), baseline), fragment.text);
         if (fate != Fate::Kept) {
@@ -692,8 +699,8 @@ void TokenView::paintLine(QPainter& painter, int lineNumber, double top) const
             // Two tones, so that the frame shows on any background; solid for the key, dashed for the query.
             painter.setPen(QPen(base, 3.0));
             painter.drawRect(box);
-            painter.setPen(QPen(
-                group == key ? accent : blend(text, accent, 0.4), 1.5, group == key ? Qt::SolidLine : Qt::DashLine));
+            painter.setPen(QPen(group == key ? accent : blend(foreground, accent, 0.4), 1.5,
+                group == key ? Qt::SolidLine : Qt::DashLine));
             painter.drawRect(box);
         }
     }

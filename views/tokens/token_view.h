@@ -2,8 +2,8 @@
 
 #pragma once
 
+#include "views/selection/selection.h"
 #include "views/session/sample_model.h"
-#include "views/session/selection.h"
 #include "views/tokens/token_layout.h"
 #include "views/tokens/token_text.h"
 
@@ -36,7 +36,7 @@ public:
     /// Positions that a method keeps, ascending; nothing = everything is kept. Generated tokens are never faded.
     void setKept(std::optional<std::vector<std::int32_t>> kept);
 
-    const TokenText& text() const { return m_text; }
+    const TokenText& text() const;
     bool isDropped(std::int64_t token) const;
     /// Text of the selected tokens, of all if none are selected; without those that were dropped if `survivorsOnly`.
     QString plainText(bool survivorsOnly) const;
@@ -113,7 +113,6 @@ private:
 
     SampleModelPtr m_sample;
     QPointer<Selection> m_selection;
-    TokenText m_text;
     TokenLayout m_layout;
     std::vector<Section> m_sections;
     std::vector<std::uint8_t> m_dropped; ///< by prompt token; empty = none

@@ -281,5 +281,27 @@ TEST(ReplayCsv, HasOneLinePerLayerAndHead)
     EXPECT_EQ(std::count(header.begin(), header.end(), ','), 14);
 }
 
+TEST(Replay, LayersThatWereScoredOneByOneAreCutAlikeAndCanBeJoined)
+{
+    const TemporaryFolder folder;
+    const auto path = folder.path() / "r.h5";
+    makeRecording(path, {.layers = 3, .heads = 4, .kvHeads = 2, .headDim = 16, .promptTokens = 120});
+    const Recording recording = Recording::open(path);
+    const Method method = parseMethod("snapkv");
+    const ScoredSample all = std::move(Replay(recording).score(0, std::span(&method, 1)).front());
+    std::vector<std::shared_ptr<const ScoredSample>> layers;
+    for (int layer = 0; layer < 3; ++layer)
+        layers.push_back(std::make_shared<ScoredSample>(method, all.layout(), std::vector<int>{layer},
+            std::vector<Scores>{all.scores()[static_cast<std::size_t>(layer)]}, 3, 2));
+    const Budget budget = Budget::keep("0.3");
+    const ReplayResult wanted = all.choose(budget);
+    const std::vector<KeepSet> one = chooseLayers(layers, budget);
+    const ReplayResult joined = ScoredSample::join(layers).choose(budget);
+    for (int layer = 0; layer < 3; ++layer) {
+        EXPECT_EQ(one[static_cast<std::size_t>(layer)], wanted.kept.at(layer));
+        EXPECT_EQ(joined.kept.at(layer), wanted.kept.at(layer));
+    }
+}
+
 } // namespace
 } // namespace kvloupe

@@ -12,7 +12,8 @@ namespace {
 
 class MethodModelTest : public WidgetTest {
 protected:
-    MethodModel m_model;
+    Selection m_selection;
+    MethodModel m_model{&m_selection};
     QAbstractItemModelTester m_tester{&m_model, QAbstractItemModelTester::FailureReportingMode::Warning};
 };
 
@@ -82,6 +83,36 @@ TEST_F(MethodModelTest, KeepsAShownMethodInFront)
     m_model.remove(1);
     EXPECT_EQ(m_model.rowCount(), 2);
     EXPECT_LT(m_model.current(), 2);
+}
+
+TEST_F(MethodModelTest, TheMethodInFrontIsThatOfTheSelection)
+{
+    m_model.fromSpecs({QStringLiteral("snapkv"), QStringLiteral("h2o"), QStringLiteral("-random")});
+    QSignalSpy changed(&m_model, &MethodModel::currentChanged);
+    m_selection.setMethod("h2o");
+    EXPECT_EQ(m_model.current(), 1);
+    EXPECT_EQ(changed.count(), 1);
+    m_model.remove(0);
+    EXPECT_EQ(m_selection.method(), "h2o") << "it stays in front when the list moves up";
+    EXPECT_EQ(m_model.current(), 0);
+    m_selection.setMethod("unknown");
+    EXPECT_EQ(m_model.current(), -1);
+}
+
+TEST_F(MethodModelTest, ChangesParametersInPlace)
+{
+    m_model.fromSpecs({QStringLiteral("h2o"), QStringLiteral("-snapkv"), QStringLiteral("snapkv:window=16")});
+    m_model.setCurrent(2);
+    const QColor color = m_model.entries()[2].color;
+    EXPECT_EQ(m_model.setSpec(2, QStringLiteral("snapkv:window=64")), QString());
+    EXPECT_EQ(m_model.entries()[2].parameters, QStringLiteral("window=64"));
+    EXPECT_EQ(m_model.entries()[2].color, color);
+    EXPECT_EQ(m_selection.method(), "snapkv:window=64") << "it stays in front";
+    EXPECT_NE(m_model.setSpec(2, QStringLiteral("snapkv")), QString()) << "the row above is just this method";
+    EXPECT_TRUE(m_model.setSpec(2, QStringLiteral("snapkv:window=-1")).contains(QStringLiteral("window")));
+    EXPECT_EQ(m_model.entries()[2].parameters, QStringLiteral("window=64")) << "what is wrong changes nothing";
+    EXPECT_EQ(m_model.setSpec(1, QStringLiteral("snapkv:kernel=5")), QString());
+    EXPECT_FALSE(m_model.entries()[1].shown) << "a hidden method stays hidden";
 }
 
 } // namespace

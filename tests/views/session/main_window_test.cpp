@@ -3,6 +3,7 @@
 #include "tests/support/make_recording.h"
 #include "tests/views/widget_test.h"
 #include "views/heads/head_wall.h"
+#include "views/heatmap/heat_map_view.h"
 #include "views/heatmap/plot.h"
 #include "views/methods/methods_panel.h"
 #include "views/session/error_bar.h"
@@ -89,7 +90,7 @@ TEST_F(MainWindowTest, TheSliderChangesOverlayAndText)
     const QImage everything = window.heatMap()->grab().toImage();
     for (int step = 0; step < 9; ++step)
         QTest::keyClick(window.methodsPanel()->keepSlider(), Qt::Key_PageDown);
-    EXPECT_EQ(window.replay()->keepPermille(), 100);
+    EXPECT_EQ(window.selection()->keepPermille(), 100);
     EXPECT_TRUE(window.tokenPanel()->view()->isDropped(100)) << "StreamingLLM keeps both ends only";
     EXPECT_FALSE(window.tokenPanel()->view()->isDropped(0));
     EXPECT_NE(window.heatMap()->grab().toImage(), everything);

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#include "views/session/map_page.h"
+
+#include "views/methods/replay_model.h"
+#include "views/session/map_tool_bar.h"
+#include "views/session/open_recording.h"
+
+#include <QVBoxLayout>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace kvloupe {
+
+MapPage::MapPage(const ViewModels& models, QWidget* parent)
+    : QWidget(parent)
+    , m_models(models)
+    , m_heatMap(new HeatMapView(models.selection))
+    , m_toolBar(new MapToolBar(m_heatMap, models.selection))
+    , m_shade(new QAction(tr("&Shade Dropped Columns"), this))
+{
+    m_shade->setCheckable(true);
+    m_shade->setChecked(true);
+    m_shade->setShortcut(QKeySequence(Qt::CTRL | Qt::Key_D));
+    auto* column = new QVBoxLayout(this);
+    column->setContentsMargins(0, 0, 0, 0);
+    column->setSpacing(0);
+    column->addWidget(m_toolBar);
+    column->addWidget(m_heatMap, 1);
+
+    connect(m_shade, &QAction::toggled, this, &MapPage::showReplay);
+    connect(m_models.recording, &OpenRecording::sampleChanged, this, &MapPage::showSample);
+    connect(m_models.recording, &OpenRecording::layoutChanged, this, [this] {
+        const MapWindow window = m_heatMap->mapWindow();
+        showSample();
+        m_heatMap->setMapWindow(window);
+    });
+    connect(m_models.replay, &ReplayModel::changed, this, &MapPage::showReplay);
+    connect(m_models.methods, &MethodModel::currentChanged, this, &MapPage::showReplay);
+}
+
+void MapPage::showSample()
+{
+    const SampleModelPtr& sample = m_models.recording->sample();
+    m_toolBar->setSample(sample);
+    m_heatMap->setSample(sample, m_models.recording->source());
+    showReplay();
+}
+
+void MapPage::showReplay()
+{
+    const int layer = m_models.selection->layer();
+    const int head = m_models.selection->head();
+    std::vector<KeepOverlay> overlays;
+    for (int row = 0; row < m_models.methods->rowCount(); ++row) {
+        const MethodModel::Entry& entry = m_models.methods->entries()[static_cast<std::size_t>(row)];
+        if (!entry.shown)
+            continue;
+        if (const auto positions = m_models.replay->keptPositions(row, layer, head))
+            overlays.push_back({entry.title, entry.color, {positions->begin(), positions->end()},
+                row == m_models.methods->current() && m_shade->isChecked()});
+    }
+    m_heatMap->setKeepOverlay(std::move(overlays));
+}
+
+FigureSpec MapPage::currentFigure() const
+{
+    const SampleModelPtr& sample = m_models.recording->sample();
+    FigureSpec spec;
+    spec.recording = m_models.recording->path();
+    if (sample)
+        spec.sample = std::to_string(sample->sample);
+    spec.layer = std::max(0, m_models.selection->layer());
+    spec.head = std::max(0, m_models.selection->head());
+    // The method in front comes first: its dropped columns are the ones that are paled.
+    const MethodModel& methods = *m_models.methods;
+    for (int row = 0; row < methods.rowCount(); ++row) {
+        const MethodModel::Entry& entry = methods.entries()[static_cast<std::size_t>(row)];
+        if (entry.shown && entry.problem.isEmpty())
+            spec.methods.insert(
+                row == methods.current() ? spec.methods.begin() : spec.methods.end(), entry.method.spec);
+    }
+    spec.budget = m_models.selection->budget();
+    const MapStyle& style = m_heatMap->mapStyle();
+    spec.colorMap = style.colorMap;
+    spec.scale = style.scale;
+    spec.range = style.range;
+    spec.pooling = style.pooling;
+    spec.showTokens = style.showTokens;
+    spec.showSpans = style.showSpans;
+    spec.shadeDropped = m_shade->isChecked();
+    const MapWindow window = m_heatMap->mapWindow();
+    const std::int64_t tokens = sample ? sample->info.promptTokens : 0;
+    const auto range = [tokens](double begin, double end) -> std::optional<TokenRange> {
+        const TokenRange shown{std::clamp<std::int64_t>(static_cast<std::int64_t>(std::floor(begin)), 0, tokens),
+            std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ceil(end)), 0, tokens)};
+        return shown.size() <= 0 || shown == TokenRange{0, tokens} ? std::nullopt : std::optional(shown);
+    };
+    spec.keys = range(window.keyBegin, window.keyEnd);
+    spec.queries = range(window.queryBegin, window.queryEnd);
+    return spec;
+}
+
+} // namespace kvloupe

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#pragma once
+
+#include "views/figure/figure_spec.h"
+#include "views/heatmap/heat_map_view.h"
+#include "views/session/view_models.h"
+
+#include <QAction>
+#include <QWidget>
+
+namespace kvloupe {
+
+class MapToolBar;
+
+/// The attention map of the head in view with its tool bar, and what the methods keep of it.
+class MapPage final : public QWidget {
+    Q_OBJECT
+
+public:
+    explicit MapPage(const ViewModels& models, QWidget* parent = nullptr);
+
+    HeatMapView* heatMap() const { return m_heatMap; }
+    MapToolBar* toolBar() const { return m_toolBar; }
+    /// Shades the columns that the method in front drops.
+    QAction* shadeAction() const { return m_shade; }
+
+    /// Describes the map, methods and colours on show.
+    FigureSpec currentFigure() const;
+
+private:
+    void showSample();
+    void showReplay();
+
+    ViewModels m_models;
+    HeatMapView* m_heatMap;
+    MapToolBar* m_toolBar;
+    QAction* m_shade;
+};
+
+} // namespace kvloupe

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#include "views/session/open_recording.h"
+
+#include "core/prompt/shot_boundaries.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace kvloupe {
+
+/// What the first look at a recording gives.
+struct OpenRecording::Contents {
+    RecordingInfo info;
+    std::vector<SampleInfo> samples;
+};
+
+OpenRecording::OpenRecording(Selection* selection, QObject* parent)
+    : QObject(parent)
+    , m_selection(selection)
+{
+    connect(m_selection, &Selection::sampleChanged, this, &OpenRecording::requestSample);
+}
+
+OpenRecording::~OpenRecording() = default;
+
+void OpenRecording::open(const std::filesystem::path& path, StartView start)
+{
+    close();
+    m_start = std::move(start);
+    m_selection->setRecording(path);
+    m_source = std::make_unique<RecordingSource>(path);
+    m_isReading = true;
+    connect(m_source.get(), &RecordingSource::failed, this, [this](const QString& message) {
+        m_isReading = false;
+        emit failed(message);
+    });
+    m_source->run<Contents>(
+        this, RecordingSource::Priority::Immediate,
+        [](RecordingAccess& access) {
+            Contents contents;
+            contents.info = access.recording.info();
+            for (int sample = 0; sample < access.recording.sampleCount(); ++sample)
+                contents.samples.push_back(access.recording.sample(sample));
+            return contents;
+        },
+        [this](Contents contents) { adoptContents(std::move(contents)); });
+}
+
+void OpenRecording::close()
+{
+    const std::unique_ptr<RecordingSource> source = std::move(m_source); // outlives its use by the views
+    m_isReading = false;
+    m_samples.clear();
+    m_info = {};
+    m_shotEdits.clear();
+    setSample(nullptr);
+    m_selection->setRecording({});
+}
+
+void OpenRecording::reload()
+{
+    if (!m_source)
+        return;
+    StartView start;
+    if (m_sample)
+        start.sample = m_sample->info.id.empty() ? std::to_string(m_sample->sample) : m_sample->info.id;
+    if (m_selection->layer() >= 0) {
+        start.layer = m_selection->layer();
+        start.head = m_selection->head();
+    }
+    const std::filesystem::path file = path();
+    open(file, std::move(start));
+}
+
+void OpenRecording::adoptContents(Contents contents)
+{
+    m_isReading = false;
+    m_info = std::move(contents.info);
+    m_samples = std::move(contents.samples);
+    emit opened();
+    const QString file = QString::fromStdString(path().string());
+    if (m_samples.empty()) {
+        emit failed(tr("%1: holds no sample yet; F5 looks again").arg(file));
+        return;
+    }
+    int first = 0;
+    if (m_start.sample) {
+        const auto byId = std::ranges::find(m_samples, *m_start.sample, &SampleInfo::id);
+        bool isNumber = false;
+        const int number = QString::fromStdString(*m_start.sample).toInt(&isNumber);
+        if (byId != m_samples.end())
+            first = static_cast<int>(byId - m_samples.begin());
+        else if (isNumber && number >= 0 && number < static_cast<int>(m_samples.size()))
+            first = number;
+        else
+            emit failed(tr("%1: no sample \"%2\"").arg(file, QString::fromStdString(*m_start.sample)));
+    }
+    m_selection->setSample(first);
+}
+
+void OpenRecording::requestSample(int sample)
+{
+    if (!m_source || sample < 0)
+        return;
+    m_isReading = true;
+    m_source->run<SampleModelPtr>(
+        this, RecordingSource::Priority::Immediate,
+        [sample](RecordingAccess& access) { return readSampleModel(access.recording, sample); },
+        [this, sample](SampleModelPtr model) {
+            if (sample == m_selection->sample())
+                adoptSample(std::move(model));
+        });
+}
+
+void OpenRecording::adoptSample(SampleModelPtr sample)
+{
+    m_isReading = false;
+    const QString file = QString::fromStdString(path().string());
+    if (sample->layers.empty()) {
+        emit failed(tr("%1: sample %2 has no attention").arg(file, QString::fromStdString(sample->info.id)));
+        return;
+    }
+    const int wantedLayer = m_start.layer.value_or(m_selection->layer());
+    const int wantedHead = m_start.head.value_or(m_selection->head());
+    const bool layerExists = sample->findLayer(wantedLayer) != nullptr;
+    const bool headExists = wantedHead >= 0 && wantedHead < sample->model.numHeads;
+    if ((m_start.layer && !layerExists) || (m_start.head && !headExists))
+        emit failed(
+            tr("%1: layer %2 head %3 was not recorded").arg(file).arg(wantedLayer).arg(std::max(0, wantedHead)));
+    m_start = {};
+    const int layer = layerExists ? wantedLayer : sample->layers.front().layer;
+    setSample(std::move(sample));
+    m_selection->setHead(layer, headExists ? wantedHead : 0);
+}
+
+void OpenRecording::setSample(SampleModelPtr sample)
+{
+    if (!sample && !m_sample)
+        return;
+    m_recorded = std::move(sample);
+    m_sample = corrected(m_recorded);
+    emit sampleChanged();
+}
+
+SampleModelPtr OpenRecording::corrected(const SampleModelPtr& recorded)
+{
+    const auto edit = recorded ? m_shotEdits.find(recorded->sample) : m_shotEdits.end();
+    if (edit == m_shotEdits.end())
+        return recorded;
+    try {
+        auto changed = std::make_shared<SampleModel>(*recorded);
+        changed->layout = PromptLayout(recorded->info.promptTokens, recorded->info.totalTokens,
+            withShots(recorded->layout.spans(), edit->second, recorded->info.promptTokens));
+        return changed;
+    } catch (const Error& error) {
+        emit failed(QString::fromUtf8(error.what()));
+        return recorded;
+    }
+}
+
+void OpenRecording::setShotEdits(ShotEdits edits)
+{
+    const auto inView = [this](const ShotEdits& all) -> std::optional<std::vector<TokenRange>> {
+        const auto found = m_recorded ? all.find(m_recorded->sample) : all.end();
+        return found == all.end() ? std::nullopt : std::optional(found->second);
+    };
+    const bool changes = inView(m_shotEdits) != inView(edits);
+    m_shotEdits = std::move(edits);
+    if (!changes)
+        return;
+    m_sample = corrected(m_recorded);
+    emit layoutChanged();
+}
+
+} // namespace kvloupe
