@@ -2,11 +2,13 @@
 
 #include "app/commands/capture_command.h"
 
+#include "app/commands/byte_count.h"
+#include "app/commands/run_reporter.h"
+#include "app/commands/suite_options.h"
 #include "capture/checkpoint/model_catalog.h"
-#include "capture/model/blas_info.h"
 #include "capture/recorder/capture_session.h"
+#include "capture/recorder/item_prompt.h"
 #include "core/progress/interrupt.h"
-#include "core/progress/progress.h"
 #include "core/prompt/span_json.h"
 
 #include <CLI/CLI.hpp>
@@ -32,6 +34,7 @@ struct Arguments {
     std::string promptFile;
     std::string promptLines;
     std::string ids;
+    SuiteOptions suite;
     std::string record;
     std::vector<std::string> with;
     std::string layers;
@@ -120,42 +123,6 @@ std::map<int, std::vector<int>> headMap(const std::vector<std::string>& pairs)
     return result;
 }
 
-/// "900M", "4G", "1073741824" to bytes.
-std::uint64_t byteCount(const std::string& text)
-{
-    if (text.empty()) {
-        return 0;
-    }
-    std::string_view digits = text;
-    std::uint64_t unit = 1;
-    switch (digits.back()) {
-    case 'K':
-    case 'k':
-        unit = std::uint64_t{1} << 10;
-        break;
-    case 'M':
-    case 'm':
-        unit = std::uint64_t{1} << 20;
-        break;
-    case 'G':
-    case 'g':
-        unit = std::uint64_t{1} << 30;
-        break;
-    default:
-        break;
-    }
-    if (unit > 1) {
-        digits.remove_suffix(1);
-    }
-    std::uint64_t value = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    if (error != std::errc() || end != digits.data() + digits.size() || value == 0
-        || value > (std::uint64_t{1} << 52) / unit) {
-        throw PromptError(fmt::format("--memory: found \"{}\", expected bytes such as 900M or 4G", text));
-    }
-    return value * unit;
-}
-
 std::int64_t decodeRowLimit(const std::string& text)
 {
     if (text == "all") {
@@ -173,11 +140,18 @@ std::int64_t decodeRowLimit(const std::string& text)
 std::vector<PromptInput> prompts(const Arguments& arguments)
 {
     const int given = int(arguments.prompt.has_value()) + int(!arguments.promptFile.empty())
-        + int(!arguments.promptLines.empty()) + int(!arguments.ids.empty());
+        + int(!arguments.promptLines.empty()) + int(!arguments.ids.empty()) + int(!arguments.suite.suite.empty());
     if (given != 1) {
         throw PromptError(fmt::format("prompt: found {} sources, expected exactly one of --prompt, --prompt-file, "
-                                      "--prompts, --ids, with text in it",
+                                      "--prompts, --ids, --suite, with text in it",
             given));
+    }
+    if (!arguments.suite.suite.empty()) {
+        std::vector<PromptInput> inputs;
+        for (const Task* task : arguments.suite.tasks())
+            for (const TaskItem& item : task->items(arguments.suite.itemOptions(arguments.chat)))
+                inputs.push_back(promptOfItem(item, arguments.chat));
+        return inputs;
     }
     if (!arguments.promptLines.empty()) {
         return readPromptLines(arguments.promptLines);
@@ -207,6 +181,7 @@ std::string commandText(const Arguments& arguments)
     add("--prompt-file", arguments.promptFile);
     add("--prompts", arguments.promptLines);
     add("--ids", arguments.ids);
+    text += arguments.suite.commandText();
     add("--record", arguments.record);
     add("--with", fmt::format("{}", fmt::join(arguments.with, ",")));
     add("--layers", arguments.layers);
@@ -263,7 +238,7 @@ CaptureOptions captureOptions(const Arguments& arguments)
     options.role = arguments.role;
     options.command = commandText(arguments);
     options.threads = arguments.threads;
-    options.memoryLimit = byteCount(arguments.memory);
+    options.memoryLimit = byteCount(arguments.memory, "--memory");
     options.overwrite = arguments.overwrite;
     options.resume = arguments.resume;
     options.merge = !arguments.noMerge;
@@ -295,27 +270,12 @@ void printEstimate(const CaptureEstimate& estimate, bool json)
 void run(const Arguments& arguments)
 {
     const InterruptGuard interrupt;
-    Progress progress(progressModeFromName(arguments.progress).value_or(ProgressMode::Bar));
-    std::string current;
-    CaptureEvents events;
-    events.say = [&](std::string_view message) {
-        progress.clear();
-        fmt::print(stderr, "kvloupe: {}\n", message);
-    };
-    events.progress = [&](std::string_view stage, double fraction) {
-        if (stage != current) {
-            current = stage;
-            progress.begin(stage);
-        }
-        return progress.advance(fraction);
-    };
-    if (const std::string warning = blasWarning(); !warning.empty()) {
-        events.say(warning);
-    }
+    RunReporter reporter(arguments.progress);
+    const CaptureEvents events = reporter.events();
     CaptureSession session(captureOptions(arguments), events);
     if (arguments.estimate) {
         const CaptureEstimate estimate = session.estimate(true);
-        progress.end();
+        reporter.end();
         printEstimate(estimate, arguments.json);
         return;
     }
@@ -325,7 +285,7 @@ void run(const Arguments& arguments)
         }
     }
     const CaptureSummary summary = session.run();
-    progress.end();
+    reporter.end();
     if (arguments.json) {
         fmt::print("{}\n",
             nlohmann::json{{"recording", arguments.out}, {"record", kindName(session.kind())},
@@ -358,6 +318,7 @@ void addCaptureCommand(CLI::App& program)
             "JSON lines with text or messages, and optionally id, pair_id, task, seed, spans")
         ->type_name("F.jsonl");
     command->add_option("--ids", arguments->ids, "JSON list of token ids, or list of such lists")->type_name("F.json");
+    arguments->suite.addTo(*command);
     command->add_option("--generate", arguments->generate, "Tokens to generate after the prompt, greedily")
         ->check(CLI::Range(std::int64_t{0}, std::int64_t{1'000'000}))
         ->type_name("N");

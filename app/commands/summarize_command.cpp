@@ -3,7 +3,7 @@
 #include "app/commands/summarize_command.h"
 
 #include "app/commands/option_check.h"
-#include "app/text_table.h"
+#include "app/summary_text.h"
 #include "core/error.h"
 #include "core/methods/nearest_names.h"
 #include "core/results/summary_table.h"
@@ -68,22 +68,6 @@ void reportFile(const ResultFile& file)
     }
 }
 
-void printText(const Summary& summary)
-{
-    const SummaryTable table = summaryTable(summary);
-    std::vector<std::string> headings;
-    for (const SummaryTable::Column& column : table.columns)
-        headings.push_back((column.number ? ">" : "") + column.heading);
-    TextTable text(headings);
-    for (const auto& row : table.rows)
-        text.add(row);
-    for (const SummaryTable::Fact& fact : table.common)
-        fmt::print("{}: {}\n", fact.name, fact.value);
-    fmt::print("\n{}\n", text.text());
-    for (const std::string& note : table.notes)
-        fmt::print("{}\n", note);
-}
-
 void runSummarize(const Options& options)
 {
     SummaryBuilder builder(fieldsOf(options));
@@ -103,10 +87,8 @@ void runSummarize(const Options& options)
         fmt::print("{}", summaryJson(summary));
     else if (options.latex)
         fmt::print("{}", summaryLatex(summaryTable(summary)));
-    else if (summary.cells.empty())
-        fmt::print("no complete samples\n");
     else
-        printText(summary);
+        fmt::print("{}", summaryText(summary));
 }
 
 } // namespace

@@ -187,6 +187,16 @@ std::vector<float> BatchDecoder::step(std::span<Branch* const> branches, std::sp
     return run(branches, ids, true);
 }
 
+void BatchDecoder::setPromptLogits(std::span<Branch* const> branches, std::span<const float> logits)
+{
+    const std::size_t vocabulary = branches.empty() ? 0 : logits.size() / branches.size();
+    for (std::size_t b = 0; b < branches.size(); ++b) {
+        const auto row = logits.subspan(b * vocabulary, vocabulary);
+        branches[b]->m_ownLogits = std::make_shared<const std::vector<float>>(row.begin(), row.end());
+        branches[b]->m_logits = *branches[b]->m_ownLogits;
+    }
+}
+
 void BatchDecoder::repeatLastToken(std::span<Branch* const> branches) const
 {
     std::vector<std::int32_t> ids;
@@ -205,13 +215,9 @@ void BatchDecoder::repeatLastToken(std::span<Branch* const> branches) const
         }
         ids.push_back(branch.m_prompt->lastToken);
     }
-    const std::vector<float> logits = run(branches, ids, false);
-    const std::size_t vocabulary = branches.empty() ? 0 : logits.size() / branches.size();
+    setPromptLogits(branches, run(branches, ids, false));
     for (std::size_t b = 0; b < branches.size(); ++b) {
         Branch& branch = *branches[b];
-        const auto row = std::span(logits).subspan(b * vocabulary, vocabulary);
-        branch.m_ownLogits = std::make_shared<const std::vector<float>>(row.begin(), row.end());
-        branch.m_logits = *branch.m_ownLogits;
         const auto last = static_cast<std::int32_t>(branch.m_position - 1);
         auto lacking = lacks[b].begin();
         for (LayerCache& layer : branch.m_layers)
@@ -219,6 +225,18 @@ void BatchDecoder::repeatLastToken(std::span<Branch* const> branches) const
                 if (*lacking++)
                     layer.evict(state, std::span(&last, 1));
     }
+}
+
+void BatchDecoder::feed(std::span<Branch* const> branches, std::span<const std::int32_t> ids,
+    const std::function<bool(double)>& progress) const
+{
+    std::vector<float> logits;
+    for (std::size_t place = 0; place < ids.size(); ++place) {
+        logits = step(branches, std::vector<std::int32_t>(branches.size(), ids[place]));
+        report(progress, static_cast<double>(place + 1) / static_cast<double>(ids.size()));
+    }
+    if (!ids.empty())
+        setPromptLogits(branches, logits);
 }
 
 std::vector<BatchDecoder::Generated> BatchDecoder::generateGreedy(

@@ -32,6 +32,12 @@ public:
     /// comes from the compressed cache. Lists that had not kept it drop it afterwards. Before any step().
     void repeatLastToken(std::span<Branch* const> branches) const;
 
+    /// Takes up tokens with which the text goes on whatever a model would say (a question behind a compressed context),
+    /// the same for every branch, one by one as if they had been generated; promptLogits() is what follows the last of
+    /// them.
+    void feed(std::span<Branch* const> branches, std::span<const std::int32_t> ids,
+        const std::function<bool(double)>& progress = {}) const;
+
     struct GenerateOptions {
         std::int64_t maxTokens = 0;
         std::vector<std::int64_t> maxTokensOf = {}; ///< [B] instead of maxTokens; may be empty
@@ -60,6 +66,7 @@ public:
 
 private:
     std::vector<float> run(std::span<Branch* const> branches, std::span<const std::int32_t> ids, bool policies) const;
+    static void setPromptLogits(std::span<Branch* const> branches, std::span<const float> logits);
 
     const Transformer* m_model;
 };

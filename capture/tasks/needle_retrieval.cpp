@@ -67,7 +67,8 @@ NeedleRetrievalTask::NeedleRetrievalTask()
         .defaultShots = 1,
         .maximumShots = 8,
         .levels = 3,
-        .defaultLevel = 1})
+        .defaultLevel = 1,
+        .takesData = true})
 {
 }
 

@@ -52,6 +52,8 @@ std::vector<TaskItem> Task::items(const TaskOptions& options) const
         require(std::isfinite(*options.depth) && *options.depth >= 0.0 && *options.depth <= 1.0, "depth",
             *options.depth, "a number from 0 to 1");
     require(!m_info.readsData || !options.data.empty(), "data", "no file", "the file to read (--data FILE)");
+    require(m_info.readsData || m_info.takesData || options.data.empty(), "data", options.data.string(),
+        "no file: it makes its items itself");
     std::vector<TaskItem> items = makeItems(filled);
     if (options.chat)
         for (TaskItem& item : items)

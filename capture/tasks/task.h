@@ -112,6 +112,7 @@ public:
         int levels = 1;
         int defaultLevel = 1;
         bool readsData = false; ///< cannot do without TaskOptions::data
+        bool takesData = false; ///< can do with it and without
         bool runsCode = false; ///< judging needs JudgeOptions::allowCodeExecution
         /// The answer is one or two tokens: an eviction after the prefill would never be felt, so the last token of the
         /// prompt is to be processed after it.

@@ -108,7 +108,7 @@ RunHeader runHeaderFromJson(const Json& object, const std::string& where)
     header.model = modelFromJson(fields.object("model"));
     header.chat = fields.boolean("chat");
     header.compressSpan = fields.text("compress_span", {"prompt", "context"});
-    header.firstToken = fields.text("first_token", {"full", "compressed"});
+    header.firstToken = fields.text("first_token", {"auto", "full", "compressed"});
     header.maxNewTokens = optionalInteger(fields, "max_new_tokens");
     if (fields.has("decode_keep"))
         header.decodeKeep = fields.text("decode_keep");

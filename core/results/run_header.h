@@ -33,7 +33,7 @@ struct RunHeader {
     ResultModel model;
     bool chat = false;
     std::string compressSpan = "prompt";
-    std::string firstToken = "full";
+    std::string firstToken = "full"; ///< "full", "compressed", or "auto": compressed for tasks that answer at once
     std::optional<std::int64_t> maxNewTokens; ///< none = each item's own limit
     std::optional<std::string> decodeKeep;
     std::vector<ResultBranch> branches; ///< in the order of a sample's rows

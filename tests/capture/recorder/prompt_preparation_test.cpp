@@ -109,11 +109,13 @@ TEST_F(PromptPreparation, ACutCharacterLeavesTheTextValidAndTheOffsetsTrue)
 
 TEST_F(PromptPreparation, RefusesWhatIsEmptyOrTooLong)
 {
-    PromptInput longOne;
-    for (int i = 0; i < 9000; ++i) {
-        longOne.text += "word ";
-    }
-    EXPECT_THROW(prepare(longOne), PromptError);
+    PromptInput words;
+    words.text = "one two three";
+    const PreparedPrompt prompt = prepare(words);
+    const std::int64_t tokens = std::ssize(prompt.ids);
+    EXPECT_NO_THROW(requireRoom(prompt, 5, tokens + 5));
+    EXPECT_THROW(requireRoom(prompt, 6, tokens + 5), PromptError);
+    EXPECT_THROW(prepare(PromptInput()), PromptError);
     PromptInput bad;
     bad.text = "a\xFFz";
     EXPECT_THROW(prepare(bad), Error);
