@@ -3,6 +3,7 @@
 #include "views/session/main_window.h"
 
 #include "views/heads/head_wall.h"
+#include "views/methods/explanation_model.h"
 #include "views/methods/methods_panel.h"
 #include "views/session/error_bar.h"
 #include "views/session/export_dialog.h"
@@ -11,6 +12,7 @@
 #include "views/session/sample_list.h"
 #include "views/session/status_line.h"
 #include "views/tokens/token_panel.h"
+#include "views/tokens/why_panel.h"
 
 #include <QDragEnterEvent>
 #include <QFileInfo>
@@ -42,6 +44,7 @@ MainWindow::MainWindow(Settings* settings, QWidget* parent)
     , m_recording(new OpenRecording(m_selection, this))
     , m_methods(new MethodModel(m_selection, this))
     , m_replay(new ReplayModel(m_methods, m_selection, this))
+    , m_explanations(new ExplanationModel(models(), this))
     , m_figures(new FigureExport(m_recording, this))
     , m_map(nullptr)
     , m_headWall(new HeadWall(m_selection))
@@ -111,6 +114,7 @@ void MainWindow::buildDocks()
 {
     m_methodsPanel = new MethodsPanel(m_methods, m_replay, m_selection);
     m_tokenPanel->follow(models());
+    m_whyPanel = new WhyPanel(models(), m_explanations);
 
     m_docks.add(QStringLiteral("samplesDock"), tr("Samples"), m_sampleList,
         {.area = Qt::LeftDockWidgetArea, .tabWith = {}, .digit = Qt::Key_1, .size = 330});
@@ -120,6 +124,8 @@ void MainWindow::buildDocks()
         {.area = Qt::RightDockWidgetArea, .tabWith = {}, .digit = Qt::Key_3, .size = 430});
     m_docks.add(QStringLiteral("textDock"), tr("Text"), m_tokenPanel,
         {.area = Qt::BottomDockWidgetArea, .tabWith = {}, .digit = Qt::Key_4, .size = 240});
+    m_docks.add(QStringLiteral("whyDock"), tr("Why"), m_whyPanel,
+        {.area = Qt::RightDockWidgetArea, .tabWith = {}, .digit = Qt::Key_5, .size = 430});
 }
 
 void MainWindow::connectModels()
@@ -195,8 +201,8 @@ void MainWindow::showRecording()
 
 bool MainWindow::isReady() const
 {
-    return m_recording->sample() && !m_recording->isReading() && m_replay->isSettled() && heatMap()->isLoaded()
-        && m_headWall->isLoaded();
+    return m_recording->sample() && !m_recording->isReading() && m_replay->isSettled() && m_explanations->isSettled()
+        && heatMap()->isLoaded() && m_headWall->isLoaded();
 }
 
 QString MainWindow::statusLine() const

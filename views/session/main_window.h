@@ -19,6 +19,7 @@ class QStackedWidget;
 namespace kvloupe {
 
 class ErrorBar;
+class ExplanationModel;
 class FigureExport;
 class HeadWall;
 class HeatMapView;
@@ -29,6 +30,7 @@ class ReplayModel;
 class SampleList;
 class StatusLine;
 class TokenPanel;
+class WhyPanel;
 
 /// The window: one recording, the models that its views share, and a dock for every view around the attention map.
 ///
@@ -64,6 +66,7 @@ public:
     TokenPanel* tokenPanel() const { return m_tokenPanel; }
     MethodsPanel* methodsPanel() const { return m_methodsPanel; }
     SampleList* sampleList() const { return m_sampleList; }
+    WhyPanel* whyPanel() const { return m_whyPanel; }
     ErrorBar* errorBar() const { return m_errorBar; }
     QString statusLine() const;
 
@@ -106,6 +109,7 @@ private:
     OpenRecording* m_recording;
     MethodModel* m_methods;
     ReplayModel* m_replay;
+    ExplanationModel* m_explanations;
     FigureExport* m_figures;
     QString m_lastProblem;
 
@@ -114,6 +118,7 @@ private:
     TokenPanel* m_tokenPanel;
     MethodsPanel* m_methodsPanel;
     SampleList* m_sampleList;
+    WhyPanel* m_whyPanel = nullptr;
     ErrorBar* m_errorBar;
     QStackedWidget* m_centre;
     StatusLine* m_status;

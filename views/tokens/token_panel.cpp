@@ -6,6 +6,7 @@
 #include "views/session/open_recording.h"
 
 #include <QCheckBox>
+#include <QComboBox>
 #include <QHBoxLayout>
 #include <QKeyEvent>
 #include <QLabel>
@@ -20,6 +21,7 @@ TokenPanel::TokenPanel(QWidget* parent)
     : QWidget(parent)
     , m_view(new TokenView(this))
     , m_caption(new QLabel(this))
+    , m_voters(new QComboBox(this))
     , m_findBar(new QWidget(this))
     , m_pattern(new QLineEdit(m_findBar))
     , m_regularExpression(new QCheckBox(tr("&Regular expression"), m_findBar))
@@ -30,6 +32,25 @@ TokenPanel::TokenPanel(QWidget* parent)
     m_caption->setContentsMargins(8, 4, 8, 4);
     m_caption->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
     m_caption->setObjectName(QStringLiteral("tokenCaption"));
+
+    m_voters->addItems({tr("no underlines"), tr("heads of the layer"), tr("all heads")});
+    m_voters->setToolTip(tr("Underlines a token the heavier, the more heads keep it:\n"
+                            "weight = KV heads that keep it / KV heads, at the method and budget in view.\n"
+                            "With grouped queries all query heads of a group share one cache and one vote."));
+    m_voters->setAccessibleName(tr("Heads whose votes underline the text"));
+    m_voters->setObjectName(QStringLiteral("voters"));
+    auto* copy = new QToolButton(this);
+    copy->setText(tr("Copy"));
+    copy->setToolTip(tr("Copies what survived of the marked text, of all of it without a mark (Ctrl+C)"));
+    copy->setAccessibleName(tr("Copy what survived"));
+    copy->setFocusPolicy(Qt::StrongFocus);
+    copy->setAutoRaise(true);
+    copy->setObjectName(QStringLiteral("copySurvivors"));
+    auto* header = new QHBoxLayout;
+    header->setContentsMargins(0, 0, 4, 0);
+    header->addWidget(m_caption, 1);
+    header->addWidget(m_voters);
+    header->addWidget(copy);
 
     m_pattern->setPlaceholderText(tr("Find in the prompt"));
     m_pattern->setAccessibleName(tr("Find in the prompt"));
@@ -66,10 +87,12 @@ TokenPanel::TokenPanel(QWidget* parent)
     auto* column = new QVBoxLayout(this);
     column->setContentsMargins(0, 0, 0, 0);
     column->setSpacing(0);
-    column->addWidget(m_caption);
+    column->addLayout(header);
     column->addWidget(m_view, 1);
     column->addWidget(m_findBar);
 
+    connect(copy, &QToolButton::clicked, m_view, &TokenView::copySurvivors);
+    connect(m_voters, &QComboBox::currentIndexChanged, this, &TokenPanel::showVotes);
     connect(m_pattern, &QLineEdit::textChanged, this, &TokenPanel::find);
     connect(m_regularExpression, &QCheckBox::toggled, this, &TokenPanel::find);
     connect(previous, &QToolButton::clicked, this, [this] { m_view->goToMatch(-1); });
@@ -96,11 +119,38 @@ void TokenPanel::follow(const ViewModels& models)
     connect(models.recording, &OpenRecording::sampleChanged, this, showSample);
     connect(models.recording, &OpenRecording::layoutChanged, this, showSample);
     connect(models.replay, &ReplayModel::changed, this, &TokenPanel::showReplay);
+    connect(models.replay, &ReplayModel::chosen, this, &TokenPanel::showVotes);
     connect(models.methods, &MethodModel::currentChanged, this, &TokenPanel::showReplay);
+}
+
+void TokenPanel::setVoters(Voters voters)
+{
+    m_voters->setCurrentIndex(static_cast<int>(voters));
+}
+
+void TokenPanel::showVotes()
+{
+    if (!m_models.replay)
+        return;
+    HeadVotes votes;
+    const int row = m_models.methods->current();
+    const std::int64_t tokens = m_models.replay->promptTokens();
+    if (m_voters->currentIndex() == static_cast<int>(Voters::Layer)) {
+        if (const KeepSet* layer = m_models.replay->kept(row, m_models.selection->layer()))
+            votes = countVotes(std::span(layer, 1), tokens);
+    } else if (m_voters->currentIndex() == static_cast<int>(Voters::Everyone)) {
+        const ReplayModel::KeptLayers layers = m_models.replay->keptEverywhere(row);
+        if (!layers && row >= 0)
+            return; // the votes on show stay until the new ones are there
+        if (layers)
+            votes = countVotes(*layers, tokens);
+    }
+    m_view->setVotes(std::move(votes));
 }
 
 void TokenPanel::showReplay()
 {
+    showVotes();
     const SampleModelPtr& sample = m_models.recording->sample();
     if (!sample) {
         setCaption({});

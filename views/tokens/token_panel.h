@@ -8,17 +8,22 @@
 #include <QWidget>
 
 class QCheckBox;
+class QComboBox;
 class QLabel;
 class QLineEdit;
 
 namespace kvloupe {
 
-/// The text with a line above it that says what is faded, and a find bar below it (Ctrl+F).
+/// The text with a line above it that says what is faded and which heads vote by underlines, and a find bar below it
+/// (Ctrl+F).
 class TokenPanel final : public QWidget {
     Q_OBJECT
 
 public:
     explicit TokenPanel(QWidget* parent = nullptr);
+
+    /// Whose votes underline the tokens.
+    enum class Voters { Nobody, Layer, Everyone };
 
     /// Shows the sample in view and what the method in front keeps of it.
     void follow(const ViewModels& models);
@@ -26,6 +31,7 @@ public:
     TokenView* view() const { return m_view; }
     /// One line of plain text: "SnapKV keeps 213 of 712 tokens in layer 12, KV head 2".
     void setCaption(const QString& caption);
+    void setVoters(Voters voters);
     void openFindBar();
     void closeFindBar();
 
@@ -34,12 +40,14 @@ protected:
 
 private:
     void showReplay();
+    void showVotes();
     void find();
     void showMatches(int current, int count);
 
     ViewModels m_models;
     TokenView* m_view;
     QLabel* m_caption;
+    QComboBox* m_voters;
     QWidget* m_findBar;
     QLineEdit* m_pattern;
     QCheckBox* m_regularExpression;

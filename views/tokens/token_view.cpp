@@ -4,11 +4,12 @@
 
 #include <QApplication>
 #include <QClipboard>
+#include <QContextMenuEvent>
 #include <QHelpEvent>
 #include <QKeyEvent>
+#include <QMenu>
 #include <QMouseEvent>
 #include <QPainter>
-#include <QRegularExpression>
 #include <QScrollBar>
 #include <QToolTip>
 
@@ -20,6 +21,7 @@ namespace kvloupe {
 namespace {
 
 constexpr int textMargin = 8; ///< pixels around the text
+constexpr double heaviestUnderline = 4.0; ///< pixels under a token that every head keeps
 
 QColor blend(const QColor& from, const QColor& to, double share)
 {
@@ -80,8 +82,16 @@ TokenView::TokenView(QWidget* parent)
 
 void TokenView::setSample(SampleModelPtr sample)
 {
+    const bool isSameText = sample && m_sample && sample->sample == m_sample->sample
+        && sample->text.offsets == m_sample->text.offsets && sample->text.text == m_sample->text.text;
     m_sample = std::move(sample);
+    if (isSameText) {
+        findSections();
+        relayout();
+        return;
+    }
     m_dropped.clear();
+    m_votes = {};
     m_matches.clear();
     m_currentMatch = m_cursor = m_anchor = m_pressed = m_hovered = -1;
     findSections();
@@ -110,6 +120,15 @@ void TokenView::setSelection(Selection* selection)
         viewport()->update();
         describe();
     });
+    connect(m_selection, &Selection::rangeChanged, this, &TokenView::adoptRange);
+}
+
+void TokenView::setVotes(HeadVotes votes)
+{
+    if (votes == m_votes)
+        return;
+    m_votes = std::move(votes);
+    viewport()->update();
 }
 
 void TokenView::setKept(std::optional<std::vector<std::int32_t>> kept)
@@ -176,7 +195,7 @@ void TokenView::selectAll()
         return;
     m_anchor = 0;
     m_cursor = static_cast<int>(text().groups().size()) - 1;
-    viewport()->update();
+    publishRange();
 }
 
 void TokenView::findSections()
@@ -348,7 +367,7 @@ void TokenView::activateToken(std::int64_t token)
     describe();
 }
 
-TokenView::GroupRange TokenView::selectedGroups() const
+GroupRange TokenView::selectedGroups() const
 {
     if (m_anchor < 0 || m_cursor < 0)
         return {};
@@ -367,6 +386,35 @@ void TokenView::moveTo(int group, bool extend)
     const std::int64_t token = text().groups()[static_cast<std::size_t>(group)].begin;
     activateToken(token);
     showToken(token);
+    publishRange();
+}
+
+void TokenView::publishRange()
+{
+    viewport()->update();
+    if (!m_selection)
+        return;
+    const GroupRange marked = selectedGroups();
+    const auto groups = text().groups();
+    m_selection->setRange(marked.begin == marked.end ? TokenRange{}
+                                                     : TokenRange{groups[static_cast<std::size_t>(marked.begin)].begin,
+                                                         groups[static_cast<std::size_t>(marked.end - 1)].end});
+}
+
+void TokenView::adoptRange()
+{
+    const TokenRange range = m_selection->range();
+    const int first = range.size() > 0 ? text().groupOf(range.begin) : -1;
+    const int last = range.size() > 0 ? text().groupOf(range.end - 1) : -1;
+    const GroupRange marked = selectedGroups();
+    if (first < 0 || last < 0) {
+        m_anchor = -1;
+    } else if (marked.begin != first || marked.end != last + 1) {
+        m_anchor = first;
+        m_cursor = last;
+        showToken(range.begin);
+    }
+    viewport()->update();
 }
 
 void TokenView::keyPressEvent(QKeyEvent* event)
@@ -414,7 +462,7 @@ void TokenView::keyPressEvent(QKeyEvent* event)
         moveTo(fragments.back().group, extend);
     else if (event->key() == Qt::Key_Escape && m_anchor >= 0) {
         m_anchor = -1;
-        viewport()->update();
+        publishRange();
     } else {
         // Everything else belongs to the window's shortcuts; the scroll area would swallow some of it.
         event->ignore();
@@ -435,7 +483,7 @@ void TokenView::mousePressEvent(QMouseEvent* event)
     } else {
         m_anchor = -1;
     }
-    viewport()->update();
+    publishRange();
 }
 
 void TokenView::mouseMoveEvent(QMouseEvent* event)
@@ -452,7 +500,7 @@ void TokenView::mouseMoveEvent(QMouseEvent* event)
         m_anchor = m_anchor < 0 ? m_pressed : m_anchor;
         m_cursor = under;
         showToken(text().groups()[static_cast<std::size_t>(under)].begin);
-        viewport()->update();
+        publishRange();
     }
 }
 
@@ -482,6 +530,19 @@ bool TokenView::viewportEvent(QEvent* event)
         viewport()->update();
     }
     return QAbstractScrollArea::viewportEvent(event);
+}
+
+void TokenView::contextMenuEvent(QContextMenuEvent* event)
+{
+    QMenu menu(this);
+    const bool hasText = !text().groups().empty();
+    menu.addAction(tr("Copy What &Survived"), QKeySequence::Copy, this, &TokenView::copySurvivors)->setEnabled(hasText);
+    menu.addAction(
+            tr("Copy &Everything"), QKeySequence(Qt::CTRL | Qt::SHIFT | Qt::Key_C), this, &TokenView::copyEverything)
+        ->setEnabled(hasText);
+    menu.addSeparator();
+    menu.addAction(tr("Select &All"), QKeySequence::SelectAll, this, &TokenView::selectAll)->setEnabled(hasText);
+    menu.exec(event->globalPos());
 }
 
 void TokenView::focusInEvent(QFocusEvent* event)
@@ -515,6 +576,8 @@ QString TokenView::toolTipOf(std::int64_t token) const
         lines << section->name;
     if (!m_dropped.empty() && token < m_sample->info.promptTokens)
         lines << (isDropped(token) ? tr("dropped") : tr("kept"));
+    if (!m_votes.isEmpty() && index < m_votes.counts.size())
+        lines << tr("kept by %1 of %2 heads").arg(m_votes.counts[index]).arg(m_votes.heads);
     return lines.join(QStringLiteral("<br>"));
 }
 
@@ -531,33 +594,9 @@ void TokenView::describe()
 
 QString TokenView::find(const QString& pattern, FindMode mode)
 {
-    m_matches.clear();
     m_currentMatch = -1;
-    QString problem;
-    if (!pattern.isEmpty()) {
-        const QRegularExpression expression(mode == FindMode::Text ? QRegularExpression::escape(pattern) : pattern,
-            QRegularExpression::CaseInsensitiveOption | QRegularExpression::MultilineOption
-                | QRegularExpression::UseUnicodePropertiesOption);
-        if (!expression.isValid()) {
-            problem = tr("%1 at character %2").arg(expression.errorString()).arg(expression.patternErrorOffset() + 1);
-        } else {
-            QString whole;
-            std::vector<qsizetype> starts;
-            for (const TokenGroup& group : text().groups()) {
-                starts.push_back(whole.size());
-                whole += group.special ? QString(QChar::ObjectReplacementCharacter) : group.text;
-            }
-            const auto groupAtCharacter = [&](qsizetype character) {
-                return static_cast<int>(std::ranges::upper_bound(starts, character) - starts.begin()) - 1;
-            };
-            for (auto matches = expression.globalMatch(whole); matches.hasNext();) {
-                const QRegularExpressionMatch match = matches.next();
-                if (match.capturedLength() > 0)
-                    m_matches.push_back(
-                        {groupAtCharacter(match.capturedStart()), groupAtCharacter(match.capturedEnd() - 1) + 1});
-            }
-        }
-    }
+    TokenMatches found = findInText(text(), pattern, mode);
+    m_matches = std::move(found.ranges);
     if (!m_matches.empty()) {
         const int from = std::max(0, currentGroup());
         const auto next = std::ranges::find_if(m_matches, [from](const GroupRange& match) { return match.end > from; });
@@ -567,7 +606,7 @@ QString TokenView::find(const QString& pattern, FindMode mode)
     }
     viewport()->update();
     emit matchesChanged(m_currentMatch, matchCount());
-    return problem;
+    return found.problem;
 }
 
 void TokenView::goToMatch(int step)
@@ -694,6 +733,11 @@ void TokenView::paintLine(QPainter& painter, int lineNumber, double top) const
         if (fate != Fate::Kept) {
             painter.setPen(QPen(ink, 1.0, fate == Fate::Partly ? Qt::DotLine : Qt::SolidLine));
             painter.drawLine(QPointF(box.left(), middle), QPointF(box.right(), middle));
+        }
+        if (const double votes = m_votes.share(text().groups()[static_cast<std::size_t>(group)].begin); votes > 0.0) {
+            const double weight = std::max(1.0, votes * heaviestUnderline);
+            painter.fillRect(QRectF(box.left() + 0.5, baseline + 2.0, std::max(1.0, box.width() - 1.0), weight),
+                isSelected ? ink : blend(base, accent, 0.35 + 0.65 * votes));
         }
         if (group == key || group == query) {
             // Two tones, so that the frame shows on any background; solid for the key, dashed for the query.

@@ -4,7 +4,9 @@
 
 #include "views/selection/selection.h"
 #include "views/session/sample_model.h"
+#include "views/tokens/head_votes.h"
 #include "views/tokens/token_layout.h"
+#include "views/tokens/token_search.h"
 #include "views/tokens/token_text.h"
 
 #include <QAbstractScrollArea>
@@ -17,9 +19,6 @@
 
 namespace kvloupe {
 
-/// How the find bar reads its pattern.
-enum class FindMode { Text, RegularExpression };
-
 /// The prompt and the answer as they read: wrapped text in which the tokens a method dropped are faded and struck
 /// through.
 ///
@@ -31,10 +30,15 @@ class TokenView final : public QAbstractScrollArea {
 public:
     explicit TokenView(QWidget* parent = nullptr);
 
+    /// The same text with other spans stays where it is scrolled to.
     void setSample(SampleModelPtr sample);
     void setSelection(Selection* selection);
     /// Positions that a method keeps, ascending; nothing = everything is kept. Generated tokens are never faded.
     void setKept(std::optional<std::vector<std::int32_t>> kept);
+
+    /// Underlines tokens, the heavier the more heads keep them; none = no underlines.
+    void setVotes(HeadVotes votes);
+    const HeadVotes& votes() const { return m_votes; }
 
     const TokenText& text() const;
     bool isDropped(std::int64_t token) const;
@@ -77,6 +81,7 @@ protected:
     void mouseReleaseEvent(QMouseEvent* event) override;
     void keyPressEvent(QKeyEvent* event) override;
     void changeEvent(QEvent* event) override;
+    void contextMenuEvent(QContextMenuEvent* event) override;
     void focusInEvent(QFocusEvent* event) override;
     void focusOutEvent(QFocusEvent* event) override;
 
@@ -88,10 +93,6 @@ private:
         QString name;
         int shot = -1;
     };
-    struct GroupRange {
-        int begin = 0;
-        int end = 0;
-    };
     enum class Fate { Kept, Partly, Dropped };
 
     void measure();
@@ -101,6 +102,9 @@ private:
     int groupAt(const QPoint& position) const;
     int currentGroup() const;
     GroupRange selectedGroups() const;
+    /// Brings the marked stretch to the selection, and back.
+    void publishRange();
+    void adoptRange();
     bool isMatch(int group) const;
     Fate fateOf(int group) const;
     double gutterWidth() const;
@@ -116,6 +120,7 @@ private:
     TokenLayout m_layout;
     std::vector<Section> m_sections;
     std::vector<std::uint8_t> m_dropped; ///< by prompt token; empty = none
+    HeadVotes m_votes;
     std::vector<GroupRange> m_matches;
     int m_currentMatch = -1;
     int m_cursor = -1; ///< group

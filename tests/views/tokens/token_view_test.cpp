@@ -268,6 +268,71 @@ TEST_F(TokenViewTest, SaysWhatIsWrongWithARegularExpression)
         panel.findChild<QLabel*>(QStringLiteral("findMatches"))->text().contains(QStringLiteral("at character")));
 }
 
+TEST_F(TokenViewTest, GivesUpOnAPatternThatIsTooHard)
+{
+    TokenView view;
+    view.setSample(sampleOf({std::string(5000, 'a'), "b"}));
+    showAndWait(view, 500, 200);
+    const QString problem = view.find(QStringLiteral("(a+)+[cd]"), FindMode::RegularExpression);
+    EXPECT_FALSE(problem.isEmpty());
+    EXPECT_EQ(view.matchCount(), 0);
+    EXPECT_EQ(view.find(QStringLiteral("("), FindMode::RegularExpression).section(QLatin1Char(' '), -2),
+        QStringLiteral("character 2"))
+        << "where it is wrong in what was typed";
+}
+
+TEST_F(TokenViewTest, AMarkedStretchIsPartOfTheSelection)
+{
+    Selection selection;
+    TokenView view;
+    view.setSelection(&selection);
+    view.setSample(sentence());
+    showAndWait(view, 500, 200);
+    QTest::mousePress(view.viewport(), Qt::LeftButton, {}, view.tokenRect(2).center());
+    QTest::mouseMove(view.viewport(), view.tokenRect(4).center());
+    QTest::mouseRelease(view.viewport(), Qt::LeftButton, {}, view.tokenRect(4).center());
+    EXPECT_EQ(selection.range(), (TokenRange{2, 5}));
+    selection.setRange({1, 3});
+    EXPECT_EQ(view.plainText(false), QStringLiteral("The cat")) << "other views mark text too";
+    view.setFocus();
+    QTest::keyClick(&view, Qt::Key_Escape);
+    EXPECT_EQ(selection.range(), TokenRange{});
+}
+
+TEST_F(TokenViewTest, UnderlinesAreHeavierTheMoreHeadsVote)
+{
+    TokenView view;
+    view.setSample(sentence());
+    showAndWait(view, 500, 200);
+    const auto coloured = [&](std::int64_t token) {
+        const QImage image = view.viewport()->grab(view.tokenRect(token)).toImage();
+        int count = 0;
+        for (int y = 0; y < image.height(); ++y) {
+            for (int x = 0; x < image.width(); ++x)
+                count += QColor(image.pixel(x, y)).saturation() > 40 ? 1 : 0;
+        }
+        return count;
+    };
+    view.setVotes({{4, 4, 1, 0, 4, 4, 4, 4}, 4});
+    EXPECT_EQ(coloured(3), 0) << "nobody keeps it";
+    EXPECT_GT(coloured(2), 5);
+    EXPECT_GT(coloured(1), 2 * coloured(2));
+    EXPECT_TRUE(view.accessibleDescription().size() > 0);
+}
+
+TEST_F(TokenViewTest, OtherSpansDoNotScroll)
+{
+    std::vector<std::string> words;
+    for (int word = 0; word < 400; ++word)
+        words.push_back(" word" + std::to_string(word));
+    TokenView view;
+    view.setSample(sampleOf(words, -1, {{0, 100, SpanKind::Shot, 0, {}}}));
+    showAndWait(view, 300, 120);
+    view.verticalScrollBar()->setValue(200);
+    view.setSample(sampleOf(words, -1, {{0, 50, SpanKind::Shot, 0, {}}}));
+    EXPECT_EQ(view.verticalScrollBar()->value(), 200);
+}
+
 TEST_F(TokenViewTest, ShowsNothingWithoutASample)
 {
     TokenView view;
