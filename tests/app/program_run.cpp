@@ -109,7 +109,7 @@ ProgramRun runProgramFile(
         interrupter = std::jthread([&](const std::stop_token& ended) {
             while (!ended.stop_requested()) {
                 if (options.interruptWhen()) {
-                    kill(child, SIGINT);
+                    kill(child, options.interruptWith);
                     return;
                 }
                 std::this_thread::sleep_for(std::chrono::milliseconds(5));

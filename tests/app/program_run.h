@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <csignal>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -21,7 +22,8 @@ struct ProgramRunOptions {
     std::string input; ///< standard input
     std::map<std::string, std::string> environment; ///< set on top of the test's own
     std::filesystem::path outFile; ///< standard output goes there instead of ProgramRun::out
-    std::function<bool()> interruptWhen; ///< SIGINT once it says so; asked every few milliseconds
+    std::function<bool()> interruptWhen; ///< a signal once it says so; asked every few milliseconds
+    int interruptWith = SIGINT;
 };
 
 /// Runs `program` with `arguments` (its own name not among them), without a shell.
