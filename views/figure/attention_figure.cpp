@@ -2,13 +2,9 @@
 
 #include "views/figure/attention_figure.h"
 
-#include <QBuffer>
+#include "views/figure/point_painter.h"
+
 #include <QCoreApplication>
-#include <QFontMetricsF>
-#include <QPainter>
-#include <QPdfWriter>
-#include <QSaveFile>
-#include <QSvgGenerator>
 
 #include <fmt/format.h>
 
@@ -21,85 +17,10 @@ namespace kvloupe {
 namespace {
 
 constexpr double dotsPerMetre = 1.0 / 0.0254;
-constexpr int svgDensity = 720; ///< units per inch: a tenth of a point
-constexpr int pdfDensity = 1200;
-
-constexpr QColor ink(0x20, 0x20, 0x20);
-constexpr QColor paleInk(0x70, 0x70, 0x70);
-constexpr QColor paper(0xFF, 0xFF, 0xFF);
 
 QString translate(const char* text)
 {
     return QCoreApplication::translate("AttentionFigure", text);
-}
-
-/// A painter whose coordinates are points, on devices of any density.
-class PointPainter {
-public:
-    PointPainter(QPaintDevice& device, double fontPoints)
-        : m_painter(&device)
-        , m_unit(device.logicalDpiX() / 72.0)
-        , m_fontPoints(fontPoints)
-    {
-        m_painter.setRenderHints(
-            QPainter::Antialiasing | QPainter::TextAntialiasing | QPainter::LosslessImageRendering);
-        m_painter.setRenderHint(QPainter::SmoothPixmapTransform, false);
-    }
-
-    void fill(const QRectF& rect, const QColor& color) { m_painter.fillRect(scaled(rect), color); }
-    void frame(const QRectF& rect, const QColor& color, double width)
-    {
-        pen(color, width);
-        m_painter.setBrush(Qt::NoBrush);
-        m_painter.drawRect(scaled(rect));
-    }
-    void line(double x1, double y1, double x2, double y2, const QColor& color, double width)
-    {
-        pen(color, width);
-        m_painter.drawLine(QPointF(x1 * m_unit, y1 * m_unit), QPointF(x2 * m_unit, y2 * m_unit));
-    }
-    void image(const QRectF& rect, const QImage& picture) { m_painter.drawImage(scaled(rect), picture); }
-
-    /// `alignment` 0 = left, 0.5 = centred, 1 = right of (x, baseline); `size` relative to the font of the figure.
-    void text(
-        double x, double baseline, const QString& words, double alignment, double size = 1.0, const QColor& color = ink)
-    {
-        const double points = m_fontPoints * size;
-        m_painter.setFont(figureFont(points));
-        m_painter.setPen(color);
-        m_painter.drawText(
-            QPointF((x - alignment * figureTextWidth(words, points)) * m_unit, baseline * m_unit), words);
-    }
-    /// The same, reading upwards, (x, y) on its baseline.
-    void textUpwards(
-        double x, double y, const QString& words, double alignment, double size = 1.0, const QColor& color = ink)
-    {
-        m_painter.save();
-        m_painter.translate(x * m_unit, y * m_unit);
-        m_painter.rotate(-90.0);
-        text(0.0, 0.0, words, alignment, size, color);
-        m_painter.restore();
-    }
-
-private:
-    QRectF scaled(const QRectF& rect) const
-    {
-        return {rect.x() * m_unit, rect.y() * m_unit, rect.width() * m_unit, rect.height() * m_unit};
-    }
-    void pen(const QColor& color, double width)
-    {
-        m_painter.setPen(QPen(color, width * m_unit, Qt::SolidLine, Qt::FlatCap, Qt::MiterJoin));
-    }
-
-    QPainter m_painter;
-    double m_unit;
-    double m_fontPoints;
-};
-
-QColor mix(const QColor& from, const QColor& to, double share)
-{
-    const auto channel = [share](int a, int b) { return static_cast<int>(std::lround(a + (b - a) * share)); };
-    return {channel(from.red(), to.red()), channel(from.green(), to.green()), channel(from.blue(), to.blue())};
 }
 
 /// One pixel per column of the map: the method's colour where tokens are kept, in proportion where a pixel holds
@@ -111,7 +32,7 @@ QImage stripImage(const FigureStrip& strip, const TokenRange& keys, int pixels)
     for (int x = 0; x < pixels; ++x) {
         const std::int64_t begin = keys.begin + x * keys.size() / pixels;
         const std::int64_t end = std::max(begin + 1, keys.begin + (x + 1) * keys.size() / pixels);
-        image.setPixelColor(x, 0, mix(dropped, strip.color, strip.keptShare(begin, end)));
+        image.setPixelColor(x, 0, mixColors(dropped, strip.color, strip.keptShare(begin, end)));
     }
     return image;
 }
@@ -127,20 +48,6 @@ QImage colorBarImage(const ColorTable& table)
 
 } // namespace
 
-FigureFormat figureFormat(const std::filesystem::path& path)
-{
-    const std::string suffix = path.extension().string();
-    if (suffix == ".pdf")
-        return FigureFormat::Pdf;
-    if (suffix == ".svg")
-        return FigureFormat::Svg;
-    if (suffix == ".png")
-        return FigureFormat::Png;
-    if (suffix == ".csv")
-        return FigureFormat::Csv;
-    throw FigureError(fmt::format("{}: found suffix \"{}\", expected .pdf, .svg, .png or .csv", path.string(), suffix));
-}
-
 AttentionFigure::AttentionFigure(FigureData data)
     : m_data(std::move(data))
     , m_layout(layOutFigure(m_data))
@@ -152,6 +59,7 @@ QImage AttentionFigure::mapImage() const
     const QSize size = figureMapPixels(m_data);
     const ColorTable table(m_data.spec.colorMap, m_data.spec.scale, m_data.spec.range);
     QImage image(size, QImage::Format_RGB32);
+    const QColor paper = FigureColors().paper;
     image.fill(paper);
     const bool shaded = m_data.spec.shadeDropped && !m_data.strips.empty();
     std::vector<std::int64_t> bins;
@@ -171,7 +79,7 @@ QImage AttentionFigure::mapImage() const
             if (!m_data.isCausal(row, bins[column]))
                 continue;
             const QColor color(table.color(m_data.cell(row, bins[column])));
-            pixels[x] = paled[column] > 0.0 ? mix(color, paper, paled[column]).rgb() : color.rgb();
+            pixels[x] = paled[column] > 0.0 ? mixColors(color, paper, paled[column]).rgb() : color.rgb();
         }
     }
     image.setDotsPerMeterX(static_cast<int>(std::lround(m_data.spec.dpi * dotsPerMetre)));
@@ -187,6 +95,7 @@ void AttentionFigure::paint(QPaintDevice& device) const
     const FigureLayout& at = m_layout;
     const QRectF& map = at.map;
     PointPainter painter(device, font);
+    const auto& [ink, paleInk, paper] = painter.colors();
     painter.fill(QRectF(QPointF(), at.page), paper);
 
     if (!at.title.isEmpty())
@@ -196,8 +105,8 @@ void AttentionFigure::paint(QPaintDevice& device) const
         const FigureStrip& strip = m_data.strips[index];
         const QRectF& place = at.strips[index];
         painter.image(place, stripImage(strip, m_data.keys, picture.width()));
-        painter.text(
-            place.left() - 0.5 * font, place.bottom() - 0.15 * font, strip.name, 1.0, 1.0, mix(strip.color, ink, 0.35));
+        painter.text(place.left() - 0.5 * font, place.bottom() - 0.15 * font, strip.name, 1.0, 1.0,
+            mixColors(strip.color, ink, 0.35));
         painter.text(
             place.right() + 0.5 * font, place.bottom() - 0.15 * font, keptText(strip, m_data), 0.0, small, paleInk);
     }
@@ -278,76 +187,6 @@ QString AttentionFigure::description() const
         .arg(QString::fromStdString(m_data.spec.budget.text()), methods.join(QStringLiteral("; ")));
 }
 
-QByteArray AttentionFigure::renderPdf() const
-{
-    QByteArray bytes;
-    QBuffer buffer(&bytes);
-    buffer.open(QIODevice::WriteOnly);
-    {
-        QPdfWriter writer(&buffer);
-        writer.setResolution(pdfDensity);
-        writer.setPageSize(QPageSize(m_layout.page, QPageSize::Point, QString(), QPageSize::ExactMatch));
-        writer.setPageMargins(QMarginsF());
-        writer.setTitle(m_layout.title + QStringLiteral(" (") + description() + QLatin1Char(')'));
-        writer.setCreator(QStringLiteral("KVLoupe"));
-        paint(writer);
-    }
-    // The writer stamps the present moment; a figure is the same whenever it is made.
-    const QByteArray key("/CreationDate (D:");
-    for (qsizetype at = bytes.indexOf(key); at >= 0; at = bytes.indexOf(key, at + 1)) {
-        const qsizetype end = bytes.indexOf(')', at);
-        static constexpr std::string_view epoch = "19700101000000";
-        for (qsizetype index = at + key.size(), digit = 0; index < end; ++index, ++digit)
-            bytes[index] = digit < static_cast<qsizetype>(epoch.size()) ? epoch[static_cast<std::size_t>(digit)]
-                : digit == 14                                           ? 'Z'
-                                                                        : ' ';
-    }
-    return bytes;
-}
-
-QByteArray AttentionFigure::renderSvg() const
-{
-    QByteArray bytes;
-    QBuffer buffer(&bytes);
-    buffer.open(QIODevice::WriteOnly);
-    {
-        QSvgGenerator generator;
-        generator.setOutputDevice(&buffer);
-        generator.setResolution(svgDensity);
-        const QSize size = (m_layout.page * svgDensity / 72.0).toSize();
-        generator.setSize(size);
-        generator.setViewBox(QRect(QPoint(), size));
-        generator.setTitle(m_layout.title);
-        generator.setDescription(description());
-        paint(generator);
-    }
-    // Viewers blur enlarged images unless told not to.
-    bytes.replace("<image ", "<image style=\"image-rendering:pixelated\" ");
-    return bytes;
-}
-
-QByteArray AttentionFigure::renderPng() const
-{
-    const double scale = m_data.spec.dpi / 72.0;
-    const QSize size(static_cast<int>(std::lround(m_layout.page.width() * scale)),
-        static_cast<int>(std::lround(m_layout.page.height() * scale)));
-    QImage image(size, QImage::Format_RGB32);
-    if (image.isNull())
-        throw FigureError(fmt::format("figure: {} x {} pixels do not fit in memory, expected a smaller size or dpi",
-            size.width(), size.height()));
-    image.setDotsPerMeterX(static_cast<int>(std::lround(m_data.spec.dpi * dotsPerMetre)));
-    image.setDotsPerMeterY(image.dotsPerMeterX());
-    image.setText(QStringLiteral("Title"), m_layout.title);
-    image.setText(QStringLiteral("Description"), description());
-    paint(image);
-    QByteArray bytes;
-    QBuffer buffer(&bytes);
-    buffer.open(QIODevice::WriteOnly);
-    if (!image.save(&buffer, "PNG"))
-        throw FigureError("figure: Qt could not write a PNG, expected its PNG plug-in");
-    return bytes;
-}
-
 QByteArray AttentionFigure::renderCsv() const
 {
     fmt::memory_buffer out;
@@ -384,29 +223,20 @@ QByteArray AttentionFigure::renderCsv() const
 
 QByteArray AttentionFigure::render(FigureFormat format) const
 {
-    switch (format) {
-    case FigureFormat::Pdf:
-        return renderPdf();
-    case FigureFormat::Svg:
-        return renderSvg();
-    case FigureFormat::Png:
-        return renderPng();
-    case FigureFormat::Csv:
-        break;
-    }
-    return renderCsv();
+    if (format == FigureFormat::Csv)
+        return renderCsv();
+    FigurePage page;
+    page.size = m_layout.page;
+    page.title = m_layout.title;
+    page.description = description();
+    page.dpi = m_data.spec.dpi;
+    page.paint = [this](QPaintDevice& device) { paint(device); };
+    return renderPage(page, format);
 }
 
 void AttentionFigure::save(const std::filesystem::path& path) const
 {
     writeWhole(path, render(figureFormat(path)));
-}
-
-void writeWhole(const std::filesystem::path& path, const QByteArray& bytes)
-{
-    QSaveFile file(QString::fromStdString(path.string()));
-    if (!file.open(QIODevice::WriteOnly) || file.write(bytes) != bytes.size() || !file.commit())
-        throw FigureError(fmt::format("{}: cannot be written: {}", path.string(), file.errorString().toStdString()));
 }
 
 } // namespace kvloupe

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "views/figure/figure_data.h"
+#include "views/figure/figure_file.h"
 #include "views/figure/figure_layout.h"
 
 #include <QByteArray>
@@ -16,10 +17,6 @@ class QPainter;
 class QPaintDevice;
 
 namespace kvloupe {
-
-enum class FigureFormat { Pdf, Svg, Png, Csv };
-/// From the suffix of a file name. Throws FigureError for others.
-FigureFormat figureFormat(const std::filesystem::path& path);
 
 /// The attention map of one head with axes, colour bar, sections of the prompt and one strip per method, as a figure.
 ///
@@ -44,17 +41,11 @@ public:
     QImage mapImage() const;
 
 private:
-    QByteArray renderPdf() const;
-    QByteArray renderSvg() const;
-    QByteArray renderPng() const;
     QByteArray renderCsv() const;
     QString description() const;
 
     FigureData m_data;
     FigureLayout m_layout;
 };
-
-/// Writes `bytes` through a temporary file and a rename. Throws FigureError naming the file and the cause.
-void writeWhole(const std::filesystem::path& path, const QByteArray& bytes);
 
 } // namespace kvloupe

@@ -2,10 +2,10 @@
 
 #include "views/figure/figure_layout.h"
 
+#include "views/figure/point_painter.h"
 #include "views/tokens/token_text.h"
 
 #include <QCoreApplication>
-#include <QFontMetricsF>
 
 #include <fmt/format.h>
 
@@ -17,9 +17,7 @@ namespace kvloupe {
 
 namespace {
 
-constexpr double pointsPerMillimetre = 72.0 / 25.4;
 constexpr double longestTokenLabel = 12.0; ///< in font heights
-constexpr int metricsScale = 64; ///< metrics are taken at this many pixels per em, so that no device's rounding gets in
 
 QString translate(const char* text)
 {
@@ -119,23 +117,6 @@ double widest(const std::vector<FigureTick>& ticks, double font)
 }
 
 } // namespace
-
-QFont figureFont(double points)
-{
-    QFont font;
-    font.setFamilies({QStringLiteral("Nimbus Sans"), QStringLiteral("Liberation Sans"), QStringLiteral("Helvetica"),
-        QStringLiteral("Arial"), QStringLiteral("DejaVu Sans")});
-    font.setPointSizeF(points);
-    font.setHintingPreference(QFont::PreferNoHinting);
-    return font;
-}
-
-double figureTextWidth(const QString& text, double points)
-{
-    QFont font = figureFont(points);
-    font.setPixelSize(metricsScale);
-    return QFontMetricsF(font).horizontalAdvance(text) * points / metricsScale;
-}
 
 QString keptText(const FigureStrip& strip, const FigureData& data)
 {

@@ -4,7 +4,6 @@
 
 #include "views/figure/figure_data.h"
 
-#include <QFont>
 #include <QRectF>
 #include <QSize>
 #include <QString>
@@ -54,9 +53,6 @@ FigureLayout layOutFigure(const FigureData& data);
 /// Pixels of the map at the figure's density.
 QSize figureMapPixels(const FigureData& data);
 
-QFont figureFont(double points);
-/// Width of a text in points, the same on every device.
-double figureTextWidth(const QString& text, double points);
 /// "213 of 712" for a strip.
 QString keptText(const FigureStrip& strip, const FigureData& data);
 
