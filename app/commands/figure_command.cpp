@@ -3,30 +3,47 @@
 #include "app/commands/figure_command.h"
 
 #include "core/error.h"
+#include "core/methods/nearest_names.h"
 #include "views/figure/figure_command.h"
 #include "views/figure/figure_spec.h"
+#include "views/figure/spec_fields.h"
+#include "views/results/results_figure.h"
 #include "views/session/viewer.h"
+#include "views/sparsity/sparsity_figure.h"
 
 #include <CLI/CLI.hpp>
 #include <QGuiApplication>
 
 #include <filesystem>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <fstream>
+#include <initializer_list>
 #include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace kvloupe {
 
 namespace {
 
+constexpr const char* attentionName = "attention";
+
+std::vector<std::string> figureNames()
+{
+    std::vector<std::string> names{attentionName};
+    for (const auto& more : {resultsFigureNames(), sparsityFigureNames()})
+        names.insert(names.end(), more.begin(), more.end());
+    return names;
+}
+
 /// Options as they were typed; those that were not leave the SPEC file's value, or the default.
 struct FigureOptions {
     std::string name;
-    std::string recording;
+    std::vector<std::string> inputs;
     std::vector<std::string> outputs;
     std::optional<std::string> sample;
     std::optional<int> layer;
@@ -47,12 +64,55 @@ struct FigureOptions {
     std::optional<double> height;
     std::optional<double> font;
     std::optional<int> dpi;
+    std::optional<int> columns;
+    std::optional<std::string> measure;
+    std::optional<std::string> axis;
+    std::optional<std::string> lines;
+    std::optional<std::string> table;
+    std::vector<std::string> tasks;
     bool noShade = false;
     bool noTokens = false;
     bool noSpans = false;
+    bool paper = false;
+    bool ownScale = false;
 };
 
-FigureSpec readSpec(const std::filesystem::path& path)
+/// An option of one kind of figure, by its name and whether it was typed.
+struct TypedOption {
+    const char* name;
+    bool typed;
+};
+
+/// Options that say nothing about a figure are mistakes, not to be passed over.
+void refuse(const FigureOptions& options, std::initializer_list<TypedOption> others)
+{
+    for (const TypedOption& option : others)
+        if (option.typed)
+            throw Error(fmt::format("{}: found with the figure {}, which has no such option; kvloupe figure --help",
+                option.name, options.name));
+}
+
+void refuseMapOptions(const FigureOptions& options)
+{
+    refuse(options,
+        {{"--layer", options.layer.has_value()}, {"--head", options.head.has_value()},
+            {"--keep", options.keep.has_value()}, {"--capacity", options.capacity.has_value()},
+            {"--compression-ratio", options.compressionRatio.has_value()}, {"--colormap", options.colorMap.has_value()},
+            {"--scale", options.scale.has_value()}, {"--pooling", options.pooling.has_value()},
+            {"--low", options.low.has_value()}, {"--high", options.high.has_value()},
+            {"--queries", options.queries.has_value()}, {"--keys", options.keys.has_value()},
+            {"--no-shade", options.noShade}, {"--no-tokens", options.noTokens}, {"--no-spans", options.noSpans}});
+}
+
+void refuseResultOptions(const FigureOptions& options)
+{
+    refuse(options,
+        {{"--axis", options.axis.has_value()}, {"--lines", options.lines.has_value()},
+            {"--task", !options.tasks.empty()}, {"--paper", options.paper}, {"--own-scale", options.ownScale},
+            {"--table", options.table.has_value()}});
+}
+
+std::string readSpec(const std::filesystem::path& path)
 {
     static constexpr std::size_t largestSpec = std::size_t{1} << 20;
     std::ifstream file(path, std::ios::binary);
@@ -63,7 +123,7 @@ FigureSpec readSpec(const std::filesystem::path& path)
         text += *next;
     if (text.size() > largestSpec)
         throw Error(fmt::format("{}: larger than 1 MiB, expected a figure's description", path.string()));
-    return figureSpecFromJson(text, path);
+    return text;
 }
 
 template <typename Value, typename Parse>
@@ -78,19 +138,72 @@ void choose(const std::optional<std::string>& text, std::string_view option, Val
     value = *parsed;
 }
 
-FigureSpec specOf(const FigureOptions& options)
+template <typename Option, typename Value> void take(const Option& option, Value& value)
 {
-    FigureSpec spec;
-    if (options.name.ends_with(".json"))
-        spec = readSpec(options.name);
-    else if (options.name != "attention")
-        throw Error(fmt::format("no figure is called \"{}\", expected attention or a SPEC.json", options.name));
-    const auto take = [](const auto& option, auto& value) {
-        if (option)
-            value = *option;
-    };
-    if (!options.recording.empty())
-        spec.recording = options.recording;
+    if (option)
+        value = *option;
+}
+
+void takePage(const FigureOptions& options, ChartPage& page, std::optional<std::string>& title)
+{
+    take(options.width, page.widthMm);
+    take(options.height, page.heightMm);
+    take(options.font, page.fontPoints);
+    take(options.dpi, page.dpi);
+    take(options.columns, page.columns);
+    if (options.title)
+        title = *options.title;
+    checkChartPage(page);
+}
+
+ResultsFigure resultsFigure(const FigureOptions& options, ResultsFigure figure)
+{
+    refuseMapOptions(options);
+    refuse(options, {{"--sample", options.sample.has_value()}});
+    if (!figure.published)
+        refuse(options, {{"--measure", options.measure.has_value()}, {"--table", options.table.has_value()}});
+    else
+        refuse(options,
+            {{"--axis", options.axis.has_value()}, {"--paper", options.paper}, {"--task", !options.tasks.empty()}});
+    if (!options.inputs.empty())
+        figure.files.assign(options.inputs.begin(), options.inputs.end());
+    choose(options.measure, "--measure", figure.spec.measure, resultMeasureFromName, "accuracy or relative-drop");
+    choose(options.axis, "--axis", figure.spec.axis, resultAxisFromName, "kept, realised or tokens");
+    choose(options.lines, "--lines", figure.spec.lines, resultLinesFromName, "methods, tasks, shots or models");
+    take(options.table, figure.spec.table);
+    if (!options.tasks.empty())
+        figure.spec.tasks = options.tasks;
+    if (!options.methods.empty())
+        figure.spec.methods = options.methods;
+    figure.spec.paper |= options.paper;
+    figure.spec.sameScale &= !options.ownScale;
+    takePage(options, figure.page, figure.title);
+    return figure;
+}
+
+SparsityFigure sparsityFigure(const FigureOptions& options, SparsityFigure figure)
+{
+    refuseMapOptions(options);
+    refuseResultOptions(options);
+    refuse(options, {{"--method", !options.methods.empty()}, {"--measure", figure.cumulative && options.measure}});
+    if (!options.inputs.empty())
+        figure.request.recordings.assign(options.inputs.begin(), options.inputs.end());
+    if (options.sample)
+        figure.request.sample = *options.sample;
+    choose(options.measure, "--measure", figure.measure, sparsityMeasureFromName,
+        "entropy, effective-keys, gini, top-1, top-8, top-64, sink or row-max");
+    takePage(options, figure.page, figure.title);
+    return figure;
+}
+
+FigureSpec attentionFigure(const FigureOptions& options, FigureSpec spec)
+{
+    refuseResultOptions(options);
+    refuse(options, {{"--measure", options.measure.has_value()}, {"--columns", options.columns.has_value()}});
+    if (options.inputs.size() > 1)
+        throw Error(fmt::format("figure: found {} recordings, expected one", options.inputs.size()));
+    if (!options.inputs.empty())
+        spec.recording = options.inputs.front();
     if (spec.recording.empty())
         throw Error("figure: no recording was given, expected one after the name of the figure");
     take(options.sample, spec.sample);
@@ -135,15 +248,63 @@ FigureSpec specOf(const FigureOptions& options)
     return spec;
 }
 
+/// Every kind of figure by what makes it.
+using AnyFigure = std::variant<FigureSpec, ResultsFigure, SparsityFigure>;
+
+AnyFigure figureNamed(const FigureOptions& options, const std::string& name)
+{
+    if (name == attentionName)
+        return attentionFigure(options, {});
+    if (const auto results = resultsFigureOf(name))
+        return resultsFigure(options, *results);
+    if (const auto sparsity = sparsityFigureOf(name))
+        return sparsityFigure(options, *sparsity);
+    const std::vector<std::string> names = figureNames();
+    throw Error(fmt::format("no figure is called \"{}\"{}; expected one of {}, or a SPEC.json", shownName(name),
+        didYouMean(name, names), fmt::join(names, ", ")));
+}
+
+AnyFigure figureFromSpec(const FigureOptions& options)
+{
+    const std::filesystem::path path = options.name;
+    const std::string text = readSpec(path);
+    const std::string name = figureNameOf(text, path);
+    if (resultsFigureOf(name))
+        return resultsFigure(options, resultsFigureFromJson(text, path));
+    if (sparsityFigureOf(name))
+        return sparsityFigure(options, sparsityFigureFromJson(text, path));
+    if (name != attentionName)
+        throw Error(fmt::format("{}: field \"figure\" is \"{}\", expected one of {}", options.name, shownName(name),
+            fmt::join(figureNames(), ", ")));
+    return attentionFigure(options, figureSpecFromJson(text, path));
+}
+
+void write(const FigureSpec& figure, const std::vector<std::filesystem::path>& outputs)
+{
+    writeFigure(figure, outputs);
+}
+
+void write(const ResultsFigure& figure, const std::vector<std::filesystem::path>& outputs)
+{
+    writeResultsFigure(figure, outputs);
+}
+
+void write(const SparsityFigure& figure, const std::vector<std::filesystem::path>& outputs)
+{
+    writeSparsityFigure(figure, outputs);
+}
+
 void runFigure(const FigureOptions& options)
 {
-    const FigureSpec spec = specOf(options);
+    const AnyFigure figure
+        = options.name.ends_with(".json") ? figureFromSpec(options) : figureNamed(options, options.name);
     choosePlatform(false);
     int argc = 1;
     std::string name = "kvloupe-view";
     char* argv[] = {name.data(), nullptr};
     const QGuiApplication application(argc, argv);
-    writeFigure(spec, {options.outputs.begin(), options.outputs.end()});
+    const std::vector<std::filesystem::path> outputs(options.outputs.begin(), options.outputs.end());
+    std::visit([&](const auto& which) { write(which, outputs); }, figure);
 }
 
 } // namespace
@@ -153,10 +314,17 @@ void addFigureCommand(CLI::App& program)
     CLI::App* command = program.add_subcommand("figure", "Write a figure as PDF, SVG, PNG or CSV");
     command->footer("Example:\n  kvloupe figure attention fewshot.h5 --layer 12 --head 7 --method snapkv --method h2o "
                     "--keep 0.3 --out "
-                    "map.pdf --out map.png");
+                    "map.pdf --out map.png\n  kvloupe figure accuracy results.jsonl --paper --out accuracy.pdf\n"
+                    "  kvloupe figure sparsity instruct.h5 reasoning.h5 --measure gini --out sparsity.pdf");
     auto options = std::make_shared<FigureOptions>();
-    command->add_option("NAME", options->name, "attention, or a SPEC.json with these options as fields")->required();
-    command->add_option("RECORDING", options->recording, "Recording, or folder of parts");
+    command
+        ->add_option("NAME", options->name,
+            "attention: the map of one head; accuracy, relative-drop, nll, kl: results by task, method and budget; "
+            "published: what the paper prints; sparsity, cumulative: how concentrated attention is; or a SPEC.json "
+            "with these options as fields")
+        ->required();
+    command->add_option("INPUTS", options->inputs,
+        "One recording for attention, results files for results, one or several recordings for sparsity");
     command
         ->add_option("--out", options->outputs, "File to write, .pdf, .svg, .png or .csv; may be given several times")
         ->type_name("FILE")
@@ -167,7 +335,8 @@ void addFigureCommand(CLI::App& program)
     command->add_option("--head", options->head, "Query head");
     command
         ->add_option("--method", options->methods,
-            "Method to show as a strip: name[@preset][:key=value,...]; may be given several times")
+            "Method to show as a strip, or as a line of results: name[@preset][:key=value,...]; may be given several "
+            "times")
         ->type_name("SPEC")
         ->allow_extra_args(false);
     CLI::Option* keep
@@ -180,6 +349,19 @@ void addFigureCommand(CLI::App& program)
               ->type_name("C");
     keep->excludes(capacity)->excludes(ratio);
     capacity->excludes(ratio);
+    command->add_option("--measure", options->measure,
+        "sparsity: entropy, effective-keys, gini, top-1, top-8, top-64, sink or row-max; published: accuracy or "
+        "relative-drop");
+    command->add_option("--axis", options->axis, "Budgets of results as kept, realised or tokens");
+    command->add_option("--lines", options->lines,
+        "What a line of results is: methods, or with means over methods tasks, shots or models");
+    command->add_option("--task", options->tasks, "Tasks of results to show; may be given several times")
+        ->type_name("NAME")
+        ->allow_extra_args(false);
+    command->add_flag("--paper", options->paper, "Under each task what the paper prints for it, dashed");
+    command->add_flag("--own-scale", options->ownScale, "Every panel of results has its own range");
+    command->add_option("--table", options->table, "published: table of the paper")->type_name("N");
+    command->add_option("--columns", options->columns, "Panels side by side; as many as fit without")->type_name("N");
     command->add_option("--colormap", options->colorMap, "viridis, cividis, magma, inferno or grey");
     command->add_option("--scale", options->scale, "linear, log or sqrt");
     command->add_option("--pooling", options->pooling, "max or mean of the cells one pixel covers");

@@ -138,6 +138,7 @@ struct CellRows {
     std::array<int, 2> order{}; ///< when its model and settings, and its method, were first met
     int taskOrder = 0;
     std::map<std::string, std::map<std::string, Measured>> samples;
+    std::map<std::pair<std::string, std::string>, std::size_t> numbers; ///< of the last row of a sample and branch
     std::set<std::string> skipped;
     std::set<std::string> granularities;
     std::set<std::string> fidelities;
@@ -296,6 +297,7 @@ struct SummaryBuilder::State {
     Order methodOrder;
     Order taskOrder;
     std::int64_t repeatedRows = 0;
+    std::size_t rowsSeen = 0;
 
     /// `value` if the summary is split by `field`.
     template <typename Value> std::optional<Value> split(SummaryField field, Value value) const
@@ -348,11 +350,12 @@ struct SummaryBuilder::State {
         rows.granularities.insert(row.method.granularity);
         rows.fidelities.insert(row.method.fidelity);
         const std::string sample = sampleKey(row);
+        const std::string branch = joined(methodKey(row.method), row.budget.kind, row.budget.text);
+        rows.numbers[{sample, branch}] = rowsSeen++;
         if (!row.outcome) {
             rows.skipped.insert(sample);
             return;
         }
-        const std::string branch = joined(methodKey(row.method), row.budget.kind, row.budget.text);
         if (!rows.samples[sample].insert_or_assign(branch, measuredOf(row, *row.outcome)).second)
             ++repeatedRows;
     }
@@ -396,6 +399,9 @@ Summary SummaryBuilder::build() const
     summary.repeatedRows = m_state->repeatedRows;
     for (const CellRows* rows : ordered) {
         SummaryCell cell = rows->cell;
+        for (const auto& [row, number] : rows->numbers)
+            cell.rows.push_back(number);
+        std::ranges::sort(cell.rows);
         cell.skipped = static_cast<std::int64_t>(rows->skipped.size());
         cell.granularity = joinedNames(rows->granularities);
         cell.fidelity = joinedNames(rows->fidelities);

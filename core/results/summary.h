@@ -53,6 +53,7 @@ struct SummaryCell {
     std::string granularity; ///< joined by '+' where methods differ
     std::string fidelity;
 
+    std::vector<std::size_t> rows; ///< those that count, by their numbers in the order of SummaryBuilder::add
     std::int64_t samples = 0; ///< that were run
     std::int64_t skipped = 0;
     double promptTokens = 0.0; ///< mean
@@ -91,6 +92,7 @@ public:
     SummaryBuilder(const SummaryBuilder&) = delete;
     SummaryBuilder& operator=(const SummaryBuilder&) = delete;
 
+    /// Rows are numbered from 0 over all runs.
     void add(const ResultRun& run);
     Summary build() const;
 

@@ -12,8 +12,6 @@
 
 namespace kvloupe {
 
-namespace {
-
 std::string shellWord(std::string_view word)
 {
     static constexpr std::string_view plain
@@ -29,8 +27,6 @@ std::string shellWord(std::string_view word)
     }
     return text + "'";
 }
-
-} // namespace
 
 void writeFigure(const FigureSpec& spec, const std::vector<std::filesystem::path>& outputs)
 {

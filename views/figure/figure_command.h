@@ -15,7 +15,10 @@ namespace kvloupe {
 /// a QGuiApplication.
 void writeFigure(const FigureSpec& spec, const std::vector<std::filesystem::path>& outputs);
 
-/// The `kvloupe figure ...` command that makes the same figure, quoted for a POSIX shell.
+/// A word of a command line, quoted for a POSIX shell where it has to be.
+std::string shellWord(std::string_view word);
+
+/// The `kvloupe figure ...` command that makes the same figure.
 std::string figureCommandLine(const FigureSpec& spec, std::string_view output);
 
 } // namespace kvloupe

@@ -2,102 +2,18 @@
 
 #include "views/figure/figure_spec.h"
 
+#include "views/figure/spec_fields.h"
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <charconv>
-#include <cmath>
-#include <limits>
-#include <set>
 
 namespace kvloupe {
 
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-/// One JSON object whose fields are read once each; what is left over at the end is a mistake.
-class Fields {
-public:
-    Fields(const Json& object, std::string source)
-        : m_object(object)
-        , m_source(std::move(source))
-    {
-    }
-
-    const Json* find(const std::string& name)
-    {
-        m_known.insert(name);
-        const auto found = m_object.find(name);
-        return found == m_object.end() || found->is_null() ? nullptr : &*found;
-    }
-
-    [[noreturn]] void fail(const std::string& name, std::string_view expected) const
-    {
-        throw FigureError(fmt::format("{}: field \"{}\" is {}, expected {}", m_source, name,
-            m_object.at(name).dump(-1, ' ', false, Json::error_handler_t::replace), expected));
-    }
-
-    void text(const std::string& name, std::string& value)
-    {
-        if (const Json* field = find(name)) {
-            if (!field->is_string())
-                fail(name, "a text");
-            value = field->get<std::string>();
-        }
-    }
-
-    void integer(const std::string& name, int& value)
-    {
-        if (const Json* field = find(name)) {
-            if (!field->is_number_integer() || field->get<std::int64_t>() < 0
-                || field->get<std::int64_t>() > std::numeric_limits<int>::max())
-                fail(name, "a whole number, at least 0");
-            value = field->get<int>();
-        }
-    }
-
-    void real(const std::string& name, double& value)
-    {
-        if (const Json* field = find(name)) {
-            if (!field->is_number() || !std::isfinite(field->get<double>()))
-                fail(name, "a number");
-            value = field->get<double>();
-        }
-    }
-
-    void boolean(const std::string& name, bool& value)
-    {
-        if (const Json* field = find(name)) {
-            if (!field->is_boolean())
-                fail(name, "true or false");
-            value = field->get<bool>();
-        }
-    }
-
-    void range(const std::string& name, std::optional<TokenRange>& value)
-    {
-        if (const Json* field = find(name)) {
-            if (!field->is_string())
-                fail(name, "a text like \"0:256\"");
-            value = parseTokenRange(field->get<std::string>(), name, -1);
-        }
-    }
-
-    void rejectUnknown() const
-    {
-        for (const auto& [name, value] : m_object.items()) {
-            if (!m_known.contains(name))
-                throw FigureError(fmt::format(
-                    "{}: unknown field \"{}\", expected one of {}", m_source, name, fmt::join(m_known, ", ")));
-        }
-    }
-
-private:
-    const Json& m_object;
-    std::string m_source;
-    std::set<std::string> m_known;
-};
 
 std::string rangeText(const TokenRange& range)
 {
@@ -148,45 +64,17 @@ void checkFigureSpec(const FigureSpec& spec)
 
 FigureSpec figureSpecFromJson(std::string_view text, const std::filesystem::path& source)
 {
-    Json object;
-    try {
-        object = Json::parse(text);
-    } catch (const Json::exception& error) {
-        throw FigureError(fmt::format("{}: not JSON: {}", source.string(), error.what()));
-    }
-    if (!object.is_object())
-        throw FigureError(fmt::format("{}: found {}, expected an object", source.string(), object.type_name()));
-
-    Fields fields(object, source.string());
+    SpecFields fields(text, source);
     FigureSpec spec;
     std::string name = "attention";
     fields.text("figure", name);
     if (name != "attention")
         fields.fail("figure", "\"attention\"");
-    std::string recording;
-    fields.text("recording", recording);
-    spec.recording = recording;
-    if (!recording.empty() && spec.recording.is_relative())
-        spec.recording = source.parent_path() / spec.recording;
-    if (const Json* sample = fields.find("sample")) {
-        if (sample->is_number_unsigned())
-            spec.sample = std::to_string(sample->get<std::uint64_t>());
-        else if (sample->is_string())
-            spec.sample = sample->get<std::string>();
-        else
-            fields.fail("sample", "a number or an id");
-    }
+    fields.path("recording", spec.recording);
+    fields.sample("sample", spec.sample);
     fields.integer("layer", spec.layer);
     fields.integer("head", spec.head);
-    if (const Json* methods = fields.find("methods")) {
-        if (!methods->is_array())
-            fields.fail("methods", "a list of texts");
-        for (const Json& method : *methods) {
-            if (!method.is_string())
-                fields.fail("methods", "a list of texts");
-            spec.methods.push_back(method.get<std::string>());
-        }
-    }
+    fields.texts("methods", spec.methods);
     int budgets = 0;
     const auto decimal = [&](const std::string& field, auto make) {
         if (const Json* value = fields.find(field)) {
@@ -209,19 +97,9 @@ FigureSpec figureSpecFromJson(std::string_view text, const std::filesystem::path
     if (budgets > 1)
         throw FigureError(
             fmt::format("{}: found several of keep, capacity, compression_ratio, expected one", source.string()));
-    const auto choice = [&](const std::string& field, auto& value, auto fromName, std::string_view expected) {
-        std::string chosen;
-        fields.text(field, chosen);
-        if (chosen.empty())
-            return;
-        const auto found = fromName(chosen);
-        if (!found)
-            fields.fail(field, expected);
-        value = *found;
-    };
-    choice("colormap", spec.colorMap, colorMapFromName, "viridis, cividis, magma, inferno or grey");
-    choice("scale", spec.scale, colorScaleFromName, "linear, log or sqrt");
-    choice(
+    fields.choice("colormap", spec.colorMap, colorMapFromName, "viridis, cividis, magma, inferno or grey");
+    fields.choice("scale", spec.scale, colorScaleFromName, "linear, log or sqrt");
+    fields.choice(
         "pooling", spec.pooling,
         [](std::string_view text2) -> std::optional<Pooling> {
             if (text2 == poolingName(Pooling::Max))

@@ -66,6 +66,18 @@ TEST(Summary, HasARowPerMethodAndBudgetWithTheFullCacheFirst)
     EXPECT_EQ(summary.repeatedRows, 0);
 }
 
+TEST(Summary, NamesTheRowsBehindACellAndOfARepeatedMeasurementTheLast)
+{
+    // 5 rows a sample: row 5 s + b is sample s under branch b. The second run does sample 0 again, rows 15 to 19.
+    const Summary summary = summaryOf({runOf(madeHeader(), 3, someScores), runOf(madeHeader(), 1, someScores)});
+    EXPECT_THAT(cellOf(summary, "full", "1").rows, ElementsAre(5, 10, 15));
+    EXPECT_THAT(cellOf(summary, "h2o", "0.1").rows, ElementsAre(9, 14, 19));
+
+    ResultRun run = runOf(madeHeader(), 2, someScores);
+    run.rows[6] = skippedRow(run.rows[6], "too long");
+    EXPECT_THAT(cellOf(summaryOf({run}), "snapkv:window=8", "0.3").rows, ElementsAre(1, 6)) << "skipped ones too";
+}
+
 TEST(Summary, ComputesAccuracyDropAndTestOverTheSamplesOfTheFullRun)
 {
     const Summary summary = summaryOf({runOf(madeHeader(), 40, someScores)});

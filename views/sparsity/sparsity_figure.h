@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#pragma once
+
+#include "views/chart/chart_painter.h"
+#include "views/sparsity/sparsity_data.h"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kvloupe {
+
+/// A figure of how sparse the attention of recordings is.
+struct SparsityFigure {
+    bool cumulative = false; ///< the curves of the most attended tokens, else layers x heads and means by layer
+    SparsityRequest request;
+    SparsityMeasure measure = SparsityMeasure::Entropy;
+    ChartPage page;
+    std::optional<std::string> title; ///< nothing = the models; "" = none
+};
+
+/// "sparsity" and "cumulative".
+std::vector<std::string> sparsityFigureNames();
+/// The figure of that name with its defaults; nothing for others.
+std::optional<SparsityFigure> sparsityFigureOf(std::string_view name);
+
+/// Measures the recordings and writes the figure to every one of `outputs`, all or an exception. Throws RecordingError
+/// or FigureError. Needs a QGuiApplication.
+void writeSparsityFigure(const SparsityFigure& figure, const std::vector<std::filesystem::path>& outputs);
+
+/// Reads a SPEC written as JSON: "figure", "inputs", and the options of the command line as fields.
+SparsityFigure sparsityFigureFromJson(std::string_view text, const std::filesystem::path& source);
+
+/// The `kvloupe figure ...` command that makes the same figure.
+std::string sparsityCommandLine(const SparsityRequest& request, SparsityMeasure measure, std::string_view output);
+
+} // namespace kvloupe
