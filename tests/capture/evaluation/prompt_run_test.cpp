@@ -32,9 +32,12 @@ protected:
         PromptRunOptions options, std::int64_t compressed = tokens) const
     {
         const std::vector<std::int32_t> head(ids.begin(), ids.begin() + compressed);
-        PromptLayout layout = tinyLayout(tokens);
-        if (compressed < tokens)
-            layout = PromptLayout(compressed);
+        const PromptLayout whole = tinyLayout(tokens);
+        std::vector<Span> spans;
+        for (const Span& span : whole.spans())
+            if (span.end <= compressed)
+                spans.push_back(span);
+        const PromptLayout layout(compressed, compressed, std::move(spans));
         const LivePrompt prompt(*model, head, layout, methodsOf(specs));
         std::vector<BranchRequest> requests{{0, Budget::keep("1")}};
         for (std::size_t method = 1; method < specs.size(); ++method)
@@ -49,6 +52,19 @@ protected:
         options.maxTokens = count;
         options.bytesOf = [](std::int32_t id) { return std::string(1, static_cast<char>('0' + id)); };
         return options;
+    }
+
+    static void expectMeasured(const std::vector<std::string>& specs, const std::vector<BranchRun>& runs)
+    {
+        ASSERT_EQ(runs.size(), specs.size());
+        for (std::size_t i = 0; i < runs.size(); ++i) {
+            SCOPED_TRACE(specs[i]);
+            EXPECT_EQ(runs[i].ids.size(), 3U);
+            EXPECT_TRUE(std::isfinite(runs[i].goldLogProbability));
+            EXPECT_LT(runs[i].goldLogProbability, 0.0);
+            EXPECT_GT(runs[i].keptShare, 0.0);
+            EXPECT_LE(runs[i].keptShare, 1.0);
+        }
     }
 
     std::shared_ptr<Transformer> model = tinyModel();
@@ -176,16 +192,21 @@ TEST_F(PromptRunTest, EveryMethodOfTheRegistryRunsThroughAllMeasures)
     PromptRunOptions options = generating(3);
     options.gold = {4, 5};
     options.repeatLastToken = true;
-    const auto runs = run(specs, {0.4}, options);
-    ASSERT_EQ(runs.size(), specs.size());
-    for (std::size_t i = 0; i < runs.size(); ++i) {
-        SCOPED_TRACE(specs[i]);
-        EXPECT_EQ(runs[i].ids.size(), 3U);
-        EXPECT_TRUE(std::isfinite(runs[i].goldLogProbability));
-        EXPECT_LT(runs[i].goldLogProbability, 0.0);
-        EXPECT_GT(runs[i].keptShare, 0.0);
-        EXPECT_LE(runs[i].keptShare, 1.0);
-    }
+    expectMeasured(specs, run(specs, {0.4}, options));
+}
+
+TEST_F(PromptRunTest, EveryMethodThatNeedsNoQuestionCompressesTheContextAlone)
+{
+    constexpr std::int64_t context = tokens - 15;
+    std::vector<std::string> specs{"full"};
+    for (const Method& method : everyMethod())
+        if (method.name != "finch")
+            specs.push_back(method.spec);
+    PromptRunOptions options = generating(3);
+    options.gold = {4, 5};
+    options.question.assign(ids.begin() + context, ids.end());
+    expectMeasured(specs, run(specs, {0.4}, options, context));
+    EXPECT_THROW(run({"full", "finch"}, {0.4}, options, context), MethodError);
 }
 
 TEST_F(PromptRunTest, ProgressRisesToOneAndCancels)
