@@ -44,17 +44,24 @@ std::vector<KeptShare> keptByPosition(std::span<const std::int32_t> kept, TokenR
     return shares;
 }
 
+std::vector<KeptShare> keptByShot(
+    std::span<const std::int32_t> kept, TokenRange cache, std::span<const TokenRange> shots)
+{
+    std::vector<KeptShare> shares;
+    for (const TokenRange& shot : shots) {
+        const std::int64_t begin = std::max(shot.begin, cache.begin);
+        const std::int64_t end = std::max(begin, std::min(shot.end, cache.end));
+        shares.push_back({end - begin, countKept(kept, begin, end)});
+    }
+    return shares;
+}
+
 ShotCounts shotCounts(std::span<const std::int32_t> kept, TokenRange cache, std::span<const TokenRange> shots)
 {
     ShotCounts counts;
-    for (const TokenRange& shot : shots) {
-        const std::int64_t begin = std::max(shot.begin, cache.begin);
-        const std::int64_t end = std::min(shot.end, cache.end);
-        if (begin >= end)
-            continue;
-        const std::int64_t held = countKept(kept, begin, end);
-        ++(held == 0 ? counts.dropped : held == end - begin ? counts.whole : counts.broken);
-    }
+    for (const KeptShare& share : keptByShot(kept, cache, shots))
+        if (share.tokens > 0)
+            ++(share.kept == 0 ? counts.dropped : share.kept == share.tokens ? counts.whole : counts.broken);
     return counts;
 }
 

@@ -30,6 +30,10 @@ std::vector<KeptShare> keptByRegion(std::span<const std::int32_t> kept, TokenRan
 /// floor(b * n / bins) on.
 std::vector<KeptShare> keptByPosition(std::span<const std::int32_t> kept, TokenRange cache, int bins = 10);
 
+/// One entry per few-shot example.
+std::vector<KeptShare> keptByShot(
+    std::span<const std::int32_t> kept, TokenRange cache, std::span<const TokenRange> shots);
+
 /// What became of few-shot examples. A broken one is kept in part: its question without its answer, or half a sentence.
 struct ShotCounts {
     std::int64_t whole = 0;

@@ -10,7 +10,9 @@
 #include "views/session/figure_export.h"
 #include "views/session/map_page.h"
 #include "views/session/sample_list.h"
+#include "views/session/session.h"
 #include "views/session/status_line.h"
+#include "views/shots/shots_view.h"
 #include "views/tokens/token_panel.h"
 #include "views/tokens/why_panel.h"
 
@@ -45,6 +47,7 @@ MainWindow::MainWindow(Settings* settings, QWidget* parent)
     , m_methods(new MethodModel(m_selection, this))
     , m_replay(new ReplayModel(m_methods, m_selection, this))
     , m_explanations(new ExplanationModel(models(), this))
+    , m_session(new Session(m_recording, this))
     , m_figures(new FigureExport(m_recording, this))
     , m_map(nullptr)
     , m_headWall(new HeadWall(m_selection))
@@ -115,17 +118,20 @@ void MainWindow::buildDocks()
     m_methodsPanel = new MethodsPanel(m_methods, m_replay, m_selection);
     m_tokenPanel->follow(models());
     m_whyPanel = new WhyPanel(models(), m_explanations);
+    m_shotsView = new ShotsView(models(), m_session);
 
     m_docks.add(QStringLiteral("samplesDock"), tr("Samples"), m_sampleList,
-        {.area = Qt::LeftDockWidgetArea, .tabWith = {}, .digit = Qt::Key_1, .size = 330});
+        {.area = Qt::LeftDockWidgetArea, .tabWith = {}, .digit = Qt::Key_1, .size = 330, .height = 120});
     m_docks.add(QStringLiteral("headsDock"), tr("Heads"), m_headWall,
         {.area = Qt::LeftDockWidgetArea, .tabWith = {}, .digit = Qt::Key_2, .size = 330});
     m_docks.add(QStringLiteral("methodsDock"), tr("Methods"), m_methodsPanel,
-        {.area = Qt::RightDockWidgetArea, .tabWith = {}, .digit = Qt::Key_3, .size = 430});
+        {.area = Qt::RightDockWidgetArea, .tabWith = {}, .digit = Qt::Key_3, .size = 430, .height = 330});
     m_docks.add(QStringLiteral("textDock"), tr("Text"), m_tokenPanel,
         {.area = Qt::BottomDockWidgetArea, .tabWith = {}, .digit = Qt::Key_4, .size = 240});
     m_docks.add(QStringLiteral("whyDock"), tr("Why"), m_whyPanel,
         {.area = Qt::RightDockWidgetArea, .tabWith = {}, .digit = Qt::Key_5, .size = 430});
+    m_docks.add(QStringLiteral("shotsDock"), tr("Shots"), m_shotsView,
+        {.area = Qt::BottomDockWidgetArea, .tabWith = QStringLiteral("textDock"), .digit = Qt::Key_6});
 }
 
 void MainWindow::connectModels()
@@ -143,6 +149,7 @@ void MainWindow::connectModels()
     });
     connect(m_selection, &Selection::keepChanged, m_settings, &Settings::setKeepPermille);
     connect(m_methods, &MethodModel::methodsChanged, this, [this] { m_settings->setMethods(m_methods->toSpecs()); });
+    connect(m_session, &Session::failed, this, &MainWindow::report);
     connect(m_figures, &FigureExport::failed, this, &MainWindow::report);
     connect(m_figures, &FigureExport::saved, this, [this](const QString& path) {
         m_activity->setText(tr("Wrote %1").arg(path));

@@ -28,6 +28,8 @@ class MethodModel;
 class MethodsPanel;
 class ReplayModel;
 class SampleList;
+class Session;
+class ShotsView;
 class StatusLine;
 class TokenPanel;
 class WhyPanel;
@@ -66,6 +68,8 @@ public:
     TokenPanel* tokenPanel() const { return m_tokenPanel; }
     MethodsPanel* methodsPanel() const { return m_methodsPanel; }
     SampleList* sampleList() const { return m_sampleList; }
+    Session* session() const { return m_session; }
+    ShotsView* shotsView() const { return m_shotsView; }
     WhyPanel* whyPanel() const { return m_whyPanel; }
     ErrorBar* errorBar() const { return m_errorBar; }
     QString statusLine() const;
@@ -110,6 +114,7 @@ private:
     MethodModel* m_methods;
     ReplayModel* m_replay;
     ExplanationModel* m_explanations;
+    Session* m_session;
     FigureExport* m_figures;
     QString m_lastProblem;
 
@@ -119,6 +124,7 @@ private:
     MethodsPanel* m_methodsPanel;
     SampleList* m_sampleList;
     WhyPanel* m_whyPanel = nullptr;
+    ShotsView* m_shotsView = nullptr;
     ErrorBar* m_errorBar;
     QStackedWidget* m_centre;
     StatusLine* m_status;

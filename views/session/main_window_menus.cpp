@@ -9,6 +9,7 @@
 #include "views/session/map_page.h"
 #include "views/session/map_tool_bar.h"
 #include "views/session/sample_list.h"
+#include "views/session/session.h"
 #include "views/session/shortcut_sheet.h"
 #include "views/tokens/token_panel.h"
 
@@ -46,6 +47,13 @@ void MainWindow::buildMenus()
     quit->setMenuRole(QAction::QuitRole);
     connect(m_settings, &Settings::recentFilesChanged, this, &MainWindow::rebuildRecentMenu);
     rebuildRecentMenu();
+
+    QMenu* edit = menuBar()->addMenu(tr("&Edit"));
+    QAction* undo = m_session->undoStack()->createUndoAction(this, tr("&Undo"));
+    undo->setShortcut(QKeySequence::Undo);
+    QAction* redo = m_session->undoStack()->createRedoAction(this, tr("&Redo"));
+    redo->setShortcut(QKeySequence::Redo);
+    edit->addActions({undo, redo});
 
     QMenu* view = menuBar()->addMenu(tr("&View"));
     for (QDockWidget* dock : m_docks.all())

@@ -49,6 +49,8 @@ void OpenRecording::open(const std::filesystem::path& path, StartView start)
 
 void OpenRecording::close()
 {
+    if (m_source)
+        emit closed();
     const std::unique_ptr<RecordingSource> source = std::move(m_source); // outlives its use by the views
     m_isReading = false;
     m_samples.clear();

@@ -5,11 +5,11 @@
 #include "views/selection/selection.h"
 #include "views/session/recording_source.h"
 #include "views/session/sample_model.h"
+#include "views/session/session_file.h"
 
 #include <QObject>
 
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,9 +23,6 @@ struct StartView {
     std::optional<int> layer;
     std::optional<int> head;
 };
-
-/// Few-shot examples as a person corrected them, by sample: half-open token ranges, ascending.
-using ShotEdits = std::map<int, std::vector<TokenRange>>;
 
 /// The recording of a window, and the sample in view. Follows Selection::sample and tells the Selection which head to
 /// start with. Every view that shows something of a recording listens to `sampleChanged`.
@@ -58,6 +55,8 @@ public:
 signals:
     /// A file was opened: info() and samples() are there.
     void opened();
+    /// What was open is about to be closed.
+    void closed();
     /// There is another sample or none. Views that hold the source let go of it here.
     void sampleChanged();
     /// The same sample with another layout.

@@ -44,6 +44,8 @@ void ViewDocks::restoreDefaultLayout()
         m_docks[index]->raise();
         const bool isBottom = place.area == Qt::BottomDockWidgetArea;
         m_window->resizeDocks({m_docks[index]}, {place.size}, isBottom ? Qt::Vertical : Qt::Horizontal);
+        if (place.height > 0)
+            m_window->resizeDocks({m_docks[index]}, {place.height}, Qt::Vertical);
     }
 }
 

@@ -22,6 +22,7 @@ public:
         QString tabWith; ///< object name of a dock added before that it shares its place with, behind it; empty = none
         Qt::Key digit = Qt::Key_0; ///< Alt + digit
         int size = 300; ///< pixels: width of the column on the left and right, height at the bottom
+        int height = 0; ///< pixels, of one of several docks in a column; 0 = as it comes
         bool isOpen = true;
     };
 

@@ -2,9 +2,9 @@
 
 #pragma once
 
+#include "views/methods/head_votes.h"
 #include "views/selection/selection.h"
 #include "views/session/sample_model.h"
-#include "views/tokens/head_votes.h"
 #include "views/tokens/token_layout.h"
 #include "views/tokens/token_search.h"
 #include "views/tokens/token_text.h"

@@ -2,7 +2,7 @@
 
 #include "views/tokens/token_fate.h"
 
-#include "views/tokens/head_votes.h"
+#include "views/methods/head_votes.h"
 
 #include <gtest/gtest.h>
 

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-#include "tests/support/make_recording.h"
-#include "tests/views/widget_test.h"
+#include "tests/views/window_models.h"
 #include "views/methods/explanation_model.h"
-#include "views/methods/replay_model.h"
-#include "views/session/open_recording.h"
 #include "views/tokens/token_panel.h"
 #include "views/tokens/why_panel.h"
 
@@ -19,46 +16,20 @@
 namespace kvloupe {
 namespace {
 
-/// The models of a window without the window.
-class WhyPanelTest : public WidgetTest {
+class WhyPanelTest : public WindowModelsTest {
 protected:
-    void SetUp() override
+    WhyPanelTest()
     {
-        makeRecording(temporaryPath(QStringLiteral("r.h5")).toStdString(),
-            {.layers = 2,
-                .heads = 4,
-                .kvHeads = 2,
-                .headDim = 16,
-                .promptTokens = 200,
-                .generatedTokens = 4,
-                .kind = RecordKind::QueriesKeys});
-        QObject::connect(&m_recording, &OpenRecording::sampleChanged, &m_replay,
-            [this] { m_replay.setSample(m_recording.source(), m_recording.sample()); });
         m_methods.fromSpecs({QStringLiteral("snapkv"), QStringLiteral("streaming_llm"), QStringLiteral("shotkv")});
     }
 
-    void TearDown() override
-    {
-        m_recording.close();
-        WidgetTest::TearDown();
-    }
-
-    void openAndWait()
-    {
-        m_recording.open(temporaryPath(QStringLiteral("r.h5")).toStdString(), {.sample = {}, .layer = 1, .head = 3});
-        ASSERT_TRUE(waitFor([this] { return m_recording.sample() && m_replay.isSettled(); }));
-    }
+    void openLayerOne() { openAndWait({.sample = {}, .layer = 1, .head = 3}); }
 
     bool settles()
     {
         return waitFor([this] { return m_replay.isSettled() && m_explanations.isSettled(); });
     }
 
-    Selection m_selection;
-    OpenRecording m_recording{&m_selection};
-    MethodModel m_methods{&m_selection};
-    ReplayModel m_replay{&m_methods, &m_selection};
-    ViewModels m_models{&m_selection, &m_recording, &m_methods, &m_replay};
     ExplanationModel m_explanations{m_models};
 };
 
@@ -66,7 +37,7 @@ TEST_F(WhyPanelTest, AgreesWithWhatTheReplayKeepsForEveryMethodAndToken)
 {
     WhyPanel panel(m_models, &m_explanations);
     showAndWait(panel, 380, 400);
-    openAndWait();
+    openLayerOne();
     for (int row = 0; row < 3; ++row) {
         m_methods.setCurrent(row);
         ASSERT_TRUE(settles());
@@ -87,7 +58,7 @@ TEST_F(WhyPanelTest, ExplainsSnapKvWithAndWithoutPooling)
 {
     WhyPanel panel(m_models, &m_explanations);
     showAndWait(panel, 380, 400);
-    openAndWait();
+    openLayerOne();
     ASSERT_TRUE(settles());
     m_selection.setCell(199, 100);
     EXPECT_TRUE(panel.fate().text().contains(QStringLiteral("Without pooling: ")));
@@ -103,7 +74,7 @@ TEST_F(WhyPanelTest, FollowsTheBudget)
 {
     WhyPanel panel(m_models, &m_explanations);
     showAndWait(panel, 380, 400);
-    openAndWait();
+    openLayerOne();
     m_selection.setCell(199, 100);
     m_selection.setKeepPermille(1000);
     ASSERT_TRUE(settles());
@@ -117,7 +88,7 @@ TEST_F(WhyPanelTest, FollowsTheBudget)
 TEST_F(WhyPanelTest, ComputesNothingWhileItIsHidden)
 {
     WhyPanel panel(m_models, &m_explanations);
-    openAndWait();
+    openLayerOne();
     ASSERT_TRUE(settles());
     EXPECT_EQ(m_explanations.explanation(), nullptr);
     showAndWait(panel, 380, 400);
@@ -130,7 +101,7 @@ TEST_F(WhyPanelTest, VotesUnderlineTheText)
     TokenPanel panel;
     panel.follow(m_models);
     showAndWait(panel, 600, 300);
-    openAndWait();
+    openLayerOne();
     EXPECT_TRUE(panel.view()->votes().isEmpty());
     const QImage plain = panel.view()->viewport()->grab(panel.view()->tokenRect(0)).toImage();
     auto* voters = panel.findChild<QComboBox*>(QStringLiteral("voters"));
@@ -150,7 +121,7 @@ TEST_F(WhyPanelTest, CopiesWhatSurvivedByTheButton)
     TokenPanel panel;
     panel.follow(m_models);
     showAndWait(panel, 600, 300);
-    openAndWait();
+    openLayerOne();
     QTest::mouseClick(panel.findChild<QToolButton*>(QStringLiteral("copySurvivors")), Qt::LeftButton);
     const QString some = QApplication::clipboard()->text();
     EXPECT_EQ(some, panel.view()->plainText(true));

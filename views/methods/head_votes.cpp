@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-#include "views/tokens/head_votes.h"
+#include "views/methods/head_votes.h"
 
 namespace kvloupe {
 

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#include "views/session/session.h"
+
+#include "tests/views/window_models.h"
+
+#include <QDir>
+#include <QFile>
+#include <QSignalSpy>
+
+#include <nlohmann/json.hpp>
+
+namespace kvloupe {
+namespace {
+
+std::vector<SampleInfo> twoSamples()
+{
+    SampleInfo info;
+    info.id = "a";
+    info.promptSha256 = "aa";
+    info.promptTokens = 20;
+    SampleInfo other = info;
+    other.id = "b";
+    other.promptSha256 = "bb";
+    return {info, other};
+}
+
+const SessionContents contents{"u-1", "r.h5", {{1, {{0, 5}, {5, 20}}}}};
+
+std::string problemOf(const std::string& text)
+{
+    try {
+        sessionFromJson(text, "r.kvsession", "u-1", twoSamples());
+    } catch (const SessionError& error) {
+        return error.what();
+    }
+    return "none";
+}
+
+/// The session's JSON with one value replaced, found by its JSON pointer.
+std::string with(const char* pointer, const nlohmann::json& value)
+{
+    auto document = nlohmann::json::parse(sessionToJson(contents, twoSamples()));
+    document[nlohmann::json::json_pointer(pointer)] = value;
+    return document.dump();
+}
+
+TEST(SessionFile, ReadsWhatItWrote)
+{
+    EXPECT_EQ(sessionFromJson(sessionToJson(contents, twoSamples()), "s", "u-1", twoSamples()), contents);
+}
+
+TEST(SessionFile, NamesTheFieldThatIsWrong)
+{
+    EXPECT_EQ(problemOf("{"), "r.kvsession: not JSON, expected a session");
+    EXPECT_EQ(problemOf("[]"), "r.kvsession: found [], expected an object");
+    EXPECT_EQ(problemOf("{}"), "r.kvsession: no field \"kvsession\", expected the version of the format");
+    EXPECT_EQ(problemOf(with("/kvsession", 2)), "r.kvsession.kvsession: found 2, expected version 1");
+    EXPECT_EQ(problemOf(with("/kvsession", "1")), "r.kvsession.kvsession: found \"1\", expected a version");
+    EXPECT_EQ(problemOf(with("/recording", 7)), "r.kvsession.recording: found 7, expected an object");
+    EXPECT_EQ(problemOf(with("/recording/uuid", "u-2")),
+        "r.kvsession.recording.uuid: found \"u-2\", expected \"u-1\": the session is of another recording");
+    EXPECT_EQ(problemOf(with("/samples", 7)), "r.kvsession.samples: found 7, expected a list");
+    EXPECT_EQ(problemOf(with("/samples/0/sample", 2)),
+        "r.kvsession.samples[0].sample: found 2, expected a sample of the recording, 0 to 1");
+    EXPECT_EQ(problemOf(with("/samples/0/sample", 18446744073709551615ULL)),
+        "r.kvsession.samples[0].sample: found 18446744073709551615, expected a number");
+    EXPECT_EQ(problemOf(with("/samples/0/prompt_sha256", "cc")),
+        "r.kvsession.samples[0].prompt_sha256: found \"cc\", expected \"bb\": sample 1 has another prompt");
+    EXPECT_EQ(problemOf(with("/samples/0/shots/1", {1, 2, 3})),
+        "r.kvsession.samples[0].shots[1]: found [1,2,3], expected [begin, end]");
+    EXPECT_EQ(problemOf(with("/samples/0/shots/1/0", 1.5)),
+        "r.kvsession.samples[0].shots[1][0]: found 1.5, expected a token");
+    EXPECT_EQ(problemOf(with("/samples/0/shots/1/1", 21)),
+        "r.kvsession.samples[0].shots: shot 2: found tokens 5 to 21, expected a range within [5, 20)");
+}
+
+TEST(SessionFile, RefusesASampleTwice)
+{
+    auto document = nlohmann::json::parse(sessionToJson(contents, twoSamples()));
+    document["samples"].push_back(document["samples"][0]);
+    EXPECT_EQ(problemOf(document.dump()), "r.kvsession.samples[1].sample: found 1, expected each sample once");
+}
+
+TEST(SessionFile, CutsWhatIsFoundToALine)
+{
+    EXPECT_LT(problemOf(with("/recording", std::string(5000, 'x'))).size(), 200U);
+    EXPECT_EQ(problemOf(std::string(200'000, '[')), "r.kvsession: not JSON, expected a session");
+}
+
+TEST(SessionFile, LiesBesideTheRecording)
+{
+    EXPECT_EQ(sessionPathOf("/data/r.h5"), "/data/r.kvsession");
+    EXPECT_EQ(sessionPathOf("/data/r.h5.parts"), "/data/r.kvsession");
+    EXPECT_EQ(sessionPathOf("/data/r.h5.parts/"), "/data/r.kvsession");
+    EXPECT_EQ(sessionPathOf("/data/r.b.h5"), "/data/r.b.kvsession");
+}
+
+class SessionTest : public WindowModelsTest {
+protected:
+    QString file() const { return temporaryPath(QStringLiteral("r.kvsession")); }
+
+    Session m_session{&m_recording};
+};
+
+TEST_F(SessionTest, IsSavedAMomentAfterAnEdit)
+{
+    openAndWait();
+    EXPECT_FALSE(QFile::exists(file())) << "looking leaves nothing behind";
+    QSignalSpy saved(&m_session, &Session::saved);
+    m_session.setShots({{3, 50}}, QStringLiteral("one"));
+    EXPECT_FALSE(m_session.isSaved());
+    ASSERT_TRUE(waitFor([&] { return saved.count() == 1; }));
+    EXPECT_TRUE(QFile::exists(file()));
+    m_session.setShots({{3, 60}}, QStringLiteral("one"));
+    m_recording.close();
+    EXPECT_EQ(saved.count(), 2) << "closing saves what is not saved yet";
+}
+
+TEST_F(SessionTest, LeavesAFileAloneThatIsOfAnotherRecording)
+{
+    openAndWait();
+    m_session.setShots({{3, 50}}, QStringLiteral("one"));
+    m_session.saveNow();
+    m_recording.close();
+    QFile before(file());
+    ASSERT_TRUE(before.open(QIODevice::ReadOnly));
+    const QByteArray bytes = before.readAll();
+
+    SyntheticRecording other = small();
+    other.seed = 2;
+    makeRecording(path(), other);
+    QSignalSpy failed(&m_session, &Session::failed);
+    openAndWait();
+    ASSERT_EQ(failed.count(), 1);
+    EXPECT_TRUE(failed.front().front().toString().contains(QStringLiteral("of another recording")))
+        << qPrintable(failed.front().front().toString());
+    EXPECT_FALSE(m_session.hasOwnShots());
+    m_session.setShots({{7, 70}}, QStringLiteral("seven"));
+    m_session.saveNow();
+    QFile after(file());
+    ASSERT_TRUE(after.open(QIODevice::ReadOnly));
+    EXPECT_EQ(after.readAll(), bytes);
+    EXPECT_EQ(QDir(QFileInfo(file()).path()).entryList({QStringLiteral("*.kvsession")}).size(), 2);
+}
+
+TEST_F(SessionTest, SaysWhenItCannotBeWrittenAndKeepsTheEdits)
+{
+    openAndWait();
+    ASSERT_TRUE(QDir().mkpath(file())) << "a folder is in the way";
+    QSignalSpy failed(&m_session, &Session::failed);
+    m_session.setShots({{3, 50}}, QStringLiteral("one"));
+    m_session.saveNow();
+    ASSERT_EQ(failed.count(), 1);
+    EXPECT_TRUE(failed.front().front().toString().contains(QStringLiteral("cannot be written")));
+    EXPECT_TRUE(m_session.hasOwnShots());
+}
+
+} // namespace
+} // namespace kvloupe
