@@ -28,6 +28,7 @@ struct ChartPoint {
     std::int64_t count = -1; ///< samples behind it, -1 = not known
     QString text; ///< the numbers in words, for a tooltip
     int number = -1; ///< what its maker knows it by
+    QString key; ///< what it is, whatever the axes: the same in every chart of a line
 
     bool operator==(const ChartPoint&) const = default;
 };

@@ -111,6 +111,7 @@ ChartPoint pointOf(const Sweep& sweep, const PublishedValue& value, const Result
     ChartPoint point;
     point.x = *value.keptPercent;
     point.y = spec.measure == ResultMeasure::RelativeDrop ? drop : percentOf(value);
+    point.key = QString::number(point.x);
     QStringList text{translate("Published: %1, Table %2")
                          .arg(QString::fromStdString(value.source).section(QLatin1Char(','), 0, 0),
                              QString::fromStdString(value.table)),

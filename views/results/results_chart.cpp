@@ -525,6 +525,7 @@ Chart resultsChart(const ResultsData& data, const ResultsSpec& spec)
         point.count = value->count;
         point.text = textOf(*cell.cell, names.line, names.panel);
         point.number = cell.number;
+        point.key = QString::fromStdString(cell.cell->budgetKind.value_or("") + ' ' + cell.cell->budget.value_or(""));
         panel.series[line].points.push_back(std::move(point));
     }
     for (std::size_t index = 0; index < chart.panels.size();) {

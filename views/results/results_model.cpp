@@ -139,14 +139,14 @@ std::optional<ChartTarget> ResultsModel::sameTarget(const ChartTarget& target, c
         return std::nullopt;
     const ChartPanel& oldPanel = before.panels[static_cast<std::size_t>(target.panel)];
     const ChartSeries& oldSeries = oldPanel.series[static_cast<std::size_t>(target.series)];
-    const double x = oldSeries.points[static_cast<std::size_t>(target.point)].x;
+    const QString& key = oldSeries.points[static_cast<std::size_t>(target.point)].key;
     for (std::size_t panel = 0; panel < m_chart.panels.size(); ++panel) {
         const ChartPanel& candidate = m_chart.panels[panel];
         if (candidate.title != oldPanel.title || candidate.source != oldPanel.source)
             continue;
         for (std::size_t series = 0; series < candidate.series.size(); ++series) {
             const std::vector<ChartPoint>& points = candidate.series[series].points;
-            const auto point = std::ranges::find(points, x, &ChartPoint::x);
+            const auto point = std::ranges::find(points, key, &ChartPoint::key);
             if (candidate.series[series].name == oldSeries.name && point != points.end())
                 return ChartTarget{static_cast<int>(panel), static_cast<int>(series),
                     static_cast<int>(point - points.begin()), -1, -1};
