@@ -29,6 +29,7 @@ struct ViewOptions {
     int head = -1;
     std::vector<std::string> methods;
     std::string keep;
+    std::vector<std::string> views;
     std::string size;
     std::string screenshot;
 };
@@ -60,6 +61,7 @@ ViewerRequest requestOf(const ViewOptions& options)
     if (!options.keep.empty())
         request.keepPermille = static_cast<int>(
             std::lround(Budget::keep(std::string_view(options.keep)).fractionKept(1'000'000) * 1000.0));
+    request.views = options.views;
     if (!options.size.empty())
         request.size = parseSize(options.size);
     request.screenshot = options.screenshot;
@@ -103,6 +105,9 @@ void addViewCommand(CLI::App& program)
             "Methods to compare instead of the remembered ones: name[@preset][:key=value,...]")
         ->type_name("SPEC");
     command->add_option("--keep", options->keep, "Share of the prompt that methods keep, 0 to 1")->type_name("R");
+    command
+        ->add_option("--show", options->views, "Views to bring to the front: samples, heads, methods, text, why, ...")
+        ->type_name("VIEW");
     command->add_option("--size", options->size, "Size of the window, for example 1600x1000")->type_name("WxH");
     command
         ->add_option("--screenshot", options->screenshot,

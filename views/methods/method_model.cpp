@@ -41,6 +41,11 @@ QIcon swatch(const QColor& color)
     return icon;
 }
 
+QString named(std::string_view name)
+{
+    return QString::fromUtf8(name.data(), static_cast<qsizetype>(name.size()));
+}
+
 QString allParametersText(const Method& method)
 {
     QStringList lines;
@@ -50,6 +55,20 @@ QString allParametersText(const Method& method)
 }
 
 } // namespace
+
+QString fidelityText(Fidelity fidelity)
+{
+    switch (fidelity) {
+    case Fidelity::Exact:
+        return MethodModel::tr("exact: a live run keeps the same tokens, index for index");
+    case Fidelity::Renormalised:
+        return MethodModel::tr("renormalised: recorded attention, which is that over all tokens, is divided by what "
+                               "the kept ones retain");
+    case Fidelity::Approximate:
+        return MethodModel::tr("approximate: what a live run would have computed after its own cuts is not recorded");
+    }
+    return {};
+}
 
 std::vector<QColor> methodColors()
 {
@@ -277,6 +296,17 @@ QVariant MethodModel::data(const QModelIndex& index, int role) const
         if (role == Qt::ToolTipRole)
             return allParametersText(entry.method);
         break;
+    case FidelityColumn:
+        if (role == Qt::DisplayRole || role == Qt::AccessibleTextRole)
+            return named(fidelityName(entry.method.fidelity));
+        if (role == Qt::ToolTipRole) {
+            const Fidelity decoding = entry.method.fidelityWhileDecoding();
+            return decoding == entry.method.fidelity
+                ? fidelityText(decoding)
+                : tr("%1\nWhile tokens are generated: %2")
+                      .arg(fidelityText(entry.method.fidelity), fidelityText(decoding));
+        }
+        break;
     case KeptColumn:
         if (role == Qt::DisplayRole && entry.outcome)
             return tr("%1 (%2 %)")
@@ -313,6 +343,8 @@ bool MethodModel::setData(const QModelIndex& index, const QVariant& value, int r
 
 QVariant MethodModel::headerData(int section, Qt::Orientation orientation, int role) const
 {
+    if (orientation == Qt::Horizontal && role == Qt::ToolTipRole && section == FidelityColumn)
+        return tr("How far a replay from recorded attention can be trusted");
     if (orientation != Qt::Horizontal || role != Qt::DisplayRole)
         return {};
     switch (section) {
@@ -320,6 +352,8 @@ QVariant MethodModel::headerData(int section, Qt::Orientation orientation, int r
         return tr("Method");
     case ParametersColumn:
         return tr("Parameters");
+    case FidelityColumn:
+        return tr("Replay");
     case KeptColumn:
         return tr("Keeps");
     case RetainedColumn:

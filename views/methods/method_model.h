@@ -40,7 +40,7 @@ public:
         std::optional<MethodOutcome> outcome;
         QString problem; ///< why there is no outcome
     };
-    enum Column { NameColumn, ParametersColumn, KeptColumn, RetainedColumn, ColumnCount };
+    enum Column { NameColumn, ParametersColumn, FidelityColumn, KeptColumn, RetainedColumn, ColumnCount };
 
     /// `selection` outlives the model.
     explicit MethodModel(Selection* selection, QObject* parent = nullptr);
@@ -88,6 +88,8 @@ private:
 
 /// Distinguishable with any colour vision: Okabe and Ito 2008, "Color Universal Design".
 std::vector<QColor> methodColors();
+/// What a fidelity means, in one sentence.
+QString fidelityText(Fidelity fidelity);
 /// Colour a method has by default in windows and figures, so that it is the same everywhere.
 QColor methodColor(const std::string& name, int fallback);
 

@@ -3,6 +3,7 @@
 #include "views/methods/methods_panel.h"
 
 #include "core/methods/method_registry.h"
+#include "views/methods/parameter_form.h"
 
 #include <QCompleter>
 #include <QDoubleSpinBox>
@@ -14,8 +15,10 @@
 #include <QLocale>
 #include <QProgressBar>
 #include <QPushButton>
+#include <QScrollArea>
 #include <QSignalBlocker>
 #include <QSlider>
+#include <QSplitter>
 #include <QTreeView>
 #include <QVBoxLayout>
 
@@ -119,15 +122,28 @@ MethodsPanel::MethodsPanel(MethodModel* methods, ReplayModel* replay, Selection*
     m_progress->setMaximumHeight(m_progress->fontMetrics().height() + 4);
     m_progress->hide();
 
+    m_form = new ParameterForm(m_methods);
+    auto* scroll = new QScrollArea;
+    scroll->setWidgetResizable(true);
+    scroll->setFrameShape(QFrame::NoFrame);
+    scroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+    scroll->setWidget(m_form);
+    auto* split = new QSplitter(Qt::Vertical, this);
+    split->setChildrenCollapsible(false);
+    split->addWidget(m_table);
+    split->addWidget(scroll);
+    split->setStretchFactor(0, 1);
+    split->setStretchFactor(1, 1);
+
     auto* column = new QVBoxLayout(this);
     column->setContentsMargins(8, 8, 8, 8);
     column->addLayout(keepRow);
     column->addWidget(m_tokens);
-    column->addWidget(m_table, 1);
+    column->addWidget(split, 1);
     column->addWidget(m_progress);
     column->addLayout(addRow);
     column->addWidget(m_problem);
-    const std::array<QWidget*, 6> order{m_slider, m_percent, m_table, m_spec, add, remove};
+    const std::array<QWidget*, 7> order{m_slider, m_percent, m_table, m_form, m_spec, add, remove};
     for (std::size_t index = 1; index < order.size(); ++index)
         setTabOrder(order[index - 1], order[index]);
 
@@ -239,7 +255,8 @@ void MethodsPanel::fitColumns()
     // Numbers are never cut; the parameters take what is left, or give way.
     static constexpr int leastWidth = 60;
     int left = m_table->viewport()->width();
-    for (const int column : {MethodModel::NameColumn, MethodModel::KeptColumn, MethodModel::RetainedColumn}) {
+    for (const int column :
+        {MethodModel::NameColumn, MethodModel::FidelityColumn, MethodModel::KeptColumn, MethodModel::RetainedColumn}) {
         m_table->resizeColumnToContents(column);
         left -= m_table->columnWidth(column);
     }

@@ -16,8 +16,10 @@ class QTreeView;
 
 namespace kvloupe {
 
-/// The keep slider, the methods with their colours and what they keep of the head in view, and a line to add a method
-/// by its SPEC; what is wrong with a SPEC stands under the line.
+class ParameterForm;
+
+/// The keep slider, the methods with their colours and what they keep of the head in view, the parameters of the one in
+/// front, and a line to add a method by its SPEC; what is wrong with a SPEC stands under the line.
 class MethodsPanel final : public QWidget {
     Q_OBJECT
 
@@ -28,6 +30,7 @@ public:
     QSlider* keepSlider() const { return m_slider; }
     QLineEdit* specLine() const { return m_spec; }
     QTreeView* table() const { return m_table; }
+    ParameterForm* form() const { return m_form; }
 
 public slots:
     /// Shows or hides the method in a row, counted from 0; rows that do not exist are ignored.
@@ -52,6 +55,7 @@ private:
     QDoubleSpinBox* m_percent;
     QLabel* m_tokens;
     QTreeView* m_table;
+    ParameterForm* m_form = nullptr;
     QLineEdit* m_spec;
     QLabel* m_problem;
     QProgressBar* m_progress;

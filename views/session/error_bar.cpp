@@ -31,6 +31,7 @@ ErrorBar::ErrorBar(QWidget* parent)
     m_text->setTextFormat(Qt::PlainText);
     m_text->setWordWrap(true);
     m_text->setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
+    m_text->setAccessibleName(tr("Problem"));
     m_text->setObjectName(QStringLiteral("errorText"));
     auto* copy = new QPushButton(tr("Copy"), this);
     copy->setObjectName(QStringLiteral("errorCopy"));

@@ -5,6 +5,7 @@
 #include "views/heads/head_wall.h"
 #include "views/methods/explanation_model.h"
 #include "views/methods/methods_panel.h"
+#include "views/methods/overlap_view.h"
 #include "views/session/error_bar.h"
 #include "views/session/export_dialog.h"
 #include "views/session/figure_export.h"
@@ -13,6 +14,7 @@
 #include "views/session/session.h"
 #include "views/session/status_line.h"
 #include "views/shots/shots_view.h"
+#include "views/timeline/timeline_view.h"
 #include "views/tokens/token_panel.h"
 #include "views/tokens/why_panel.h"
 
@@ -47,6 +49,7 @@ MainWindow::MainWindow(Settings* settings, QWidget* parent)
     , m_methods(new MethodModel(m_selection, this))
     , m_replay(new ReplayModel(m_methods, m_selection, this))
     , m_explanations(new ExplanationModel(models(), this))
+    , m_timeline(new TimelineModel(models(), this))
     , m_session(new Session(m_recording, this))
     , m_figures(new FigureExport(m_recording, this))
     , m_map(nullptr)
@@ -116,7 +119,8 @@ void MainWindow::buildCentre()
 void MainWindow::buildDocks()
 {
     m_methodsPanel = new MethodsPanel(m_methods, m_replay, m_selection);
-    m_tokenPanel->follow(models());
+    m_tokenPanel->follow(models(), m_timeline);
+    m_timelineView = new TimelineView(models(), m_timeline);
     m_whyPanel = new WhyPanel(models(), m_explanations);
     m_shotsView = new ShotsView(models(), m_session);
 
@@ -125,11 +129,15 @@ void MainWindow::buildDocks()
     m_docks.add(QStringLiteral("headsDock"), tr("Heads"), m_headWall,
         {.area = Qt::LeftDockWidgetArea, .tabWith = {}, .digit = Qt::Key_2, .size = 330});
     m_docks.add(QStringLiteral("methodsDock"), tr("Methods"), m_methodsPanel,
-        {.area = Qt::RightDockWidgetArea, .tabWith = {}, .digit = Qt::Key_3, .size = 430, .height = 330});
+        {.area = Qt::RightDockWidgetArea, .tabWith = {}, .digit = Qt::Key_3, .size = 430, .height = 440});
     m_docks.add(QStringLiteral("textDock"), tr("Text"), m_tokenPanel,
         {.area = Qt::BottomDockWidgetArea, .tabWith = {}, .digit = Qt::Key_4, .size = 240});
+    m_docks.add(QStringLiteral("timelineDock"), tr("Timeline"), m_timelineView,
+        {.area = Qt::BottomDockWidgetArea, .tabWith = QStringLiteral("textDock"), .digit = Qt::Key_7});
     m_docks.add(QStringLiteral("whyDock"), tr("Why"), m_whyPanel,
         {.area = Qt::RightDockWidgetArea, .tabWith = {}, .digit = Qt::Key_5, .size = 430});
+    m_docks.add(QStringLiteral("overlapDock"), tr("Overlap"), new OverlapView(models()),
+        {.area = Qt::RightDockWidgetArea, .tabWith = QStringLiteral("whyDock"), .digit = Qt::Key_0});
     m_docks.add(QStringLiteral("shotsDock"), tr("Shots"), m_shotsView,
         {.area = Qt::BottomDockWidgetArea, .tabWith = QStringLiteral("textDock"), .digit = Qt::Key_6});
 }
@@ -209,7 +217,15 @@ void MainWindow::showRecording()
 bool MainWindow::isReady() const
 {
     return m_recording->sample() && !m_recording->isReading() && m_replay->isSettled() && m_explanations->isSettled()
-        && heatMap()->isLoaded() && m_headWall->isLoaded();
+        && heatMap()->isLoaded() && m_headWall->isLoaded() && m_timeline->isSettled();
+}
+
+QStringList MainWindow::viewNames() const
+{
+    QStringList names;
+    for (const QDockWidget* dock : m_docks.all())
+        names << dock->objectName().chopped(4);
+    return names;
 }
 
 QString MainWindow::statusLine() const

@@ -31,6 +31,8 @@ class SampleList;
 class Session;
 class ShotsView;
 class StatusLine;
+class TimelineModel;
+class TimelineView;
 class TokenPanel;
 class WhyPanel;
 
@@ -70,10 +72,14 @@ public:
     SampleList* sampleList() const { return m_sampleList; }
     Session* session() const { return m_session; }
     ShotsView* shotsView() const { return m_shotsView; }
+    TimelineView* timelineView() const { return m_timelineView; }
     WhyPanel* whyPanel() const { return m_whyPanel; }
     ErrorBar* errorBar() const { return m_errorBar; }
     QString statusLine() const;
 
+    /// Brings a view to the front by the name of its dock without "Dock"; false if there is none.
+    bool raiseView(const QString& name) { return m_docks.raise(name + QStringLiteral("Dock")); }
+    QStringList viewNames() const;
     void restoreDefaultLayout() { m_docks.restoreDefaultLayout(); }
 
 signals:
@@ -114,6 +120,7 @@ private:
     MethodModel* m_methods;
     ReplayModel* m_replay;
     ExplanationModel* m_explanations;
+    TimelineModel* m_timeline;
     Session* m_session;
     FigureExport* m_figures;
     QString m_lastProblem;
@@ -125,6 +132,7 @@ private:
     SampleList* m_sampleList;
     WhyPanel* m_whyPanel = nullptr;
     ShotsView* m_shotsView = nullptr;
+    TimelineView* m_timelineView = nullptr;
     ErrorBar* m_errorBar;
     QStackedWidget* m_centre;
     StatusLine* m_status;

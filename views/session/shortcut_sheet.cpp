@@ -18,6 +18,8 @@ std::vector<Gesture> gestures()
     const QString map = tr("Map");
     const QString methods = tr("Methods");
     const QString text = tr("Text");
+    const QString shots = tr("Shots");
+    const QString timeline = tr("Timeline");
     const QString window = tr("Window");
     return {
         {map, tr("Wheel, + and -"), tr("zoom at the mouse (Ctrl: fine), at the middle")},
@@ -38,10 +40,15 @@ std::vector<Gesture> gestures()
         {text, tr("Drag, Shift + arrows"), tr("select a stretch of text")},
         {text, tr("Ctrl+C"), tr("copy what survived (Ctrl+Shift+C: everything)")},
         {text, tr("Ctrl+F, F3, Shift+F3"), tr("find, next, previous")},
+        {shots, tr("Drag a border, or arrows"), tr("correct where a shot begins and ends (Shift: ten tokens)")},
+        {timeline, tr("Click, arrows, Home, End"), tr("choose token and step")},
+        {timeline, tr("Wheel, drag, double click"), tr("zoom, move, show all tokens")},
         {window, tr("Ctrl+O, F5"), tr("open a recording, read it again")},
         {window, tr("Ctrl+E"), tr("export the figure as PDF, SVG, PNG or CSV")},
         {window, tr("F6"), tr("next panel")},
-        {window, tr("Alt+1 to Alt+4"), tr("show or hide samples, heads, methods, text")},
+        {window, tr("Ctrl+Z, Ctrl+Shift+Z"), tr("undo and redo an edit of the session")},
+        {window, tr("Alt+1 to Alt+7, Alt+0"),
+            tr("show or hide samples, heads, methods, text, why, shots, timeline; overlap")},
         {window, tr("F1"), tr("this sheet")},
     };
 }

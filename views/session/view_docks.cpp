@@ -49,13 +49,14 @@ void ViewDocks::restoreDefaultLayout()
     }
 }
 
-void ViewDocks::raise(const QString& name)
+bool ViewDocks::raise(const QString& name)
 {
     const auto dock = std::ranges::find(m_docks, name, &QObject::objectName);
     if (dock == m_docks.end())
-        return;
+        return false;
     (*dock)->show();
     (*dock)->raise();
+    return true;
 }
 
 void ViewDocks::destroy()

@@ -35,8 +35,8 @@ public:
     /// `name` identifies the dock in saved layouts. Takes ownership of `contents`.
     QDockWidget* add(const QString& name, const QString& title, QWidget* contents, Place place);
     void restoreDefaultLayout();
-    /// Shows and raises a dock by its object name.
-    void raise(const QString& name);
+    /// Shows and raises a dock by its object name; false if there is none.
+    bool raise(const QString& name);
     const std::vector<QDockWidget*>& all() const { return m_docks; }
     /// Deletes docks and views: they use models that would go first otherwise.
     void destroy();

@@ -54,6 +54,11 @@ void prepare(MainWindow& window, const ViewerRequest& request)
         window.selection()->setKeepPermille(*request.keepPermille);
     if (request.size)
         window.resize(*request.size);
+    for (const std::string& view : request.views) {
+        if (!window.raiseView(QString::fromStdString(view)))
+            throw FigureError(fmt::format("--show: found \"{}\", expected one of {}", view,
+                window.viewNames().join(QStringLiteral(", ")).toStdString()));
+    }
 }
 
 void writeScreenshot(MainWindow& window, const ViewerRequest& request, const std::function<bool()>& interrupted)

@@ -21,6 +21,7 @@ struct ViewerRequest {
     StartView start;
     std::vector<std::string> methods; ///< SPECs that replace the remembered ones; the first is in front
     std::optional<int> keepPermille;
+    std::vector<std::string> views; ///< docks in front, by name: "text", "shots", "timeline", ...
     std::optional<QSize> size; ///< of the window, logical pixels
     std::filesystem::path screenshot; ///< write a picture once everything is there, then end; empty = stay open
 };

@@ -4,6 +4,7 @@
 
 #include "views/methods/replay_model.h"
 #include "views/session/open_recording.h"
+#include "views/timeline/timeline_model.h"
 
 #include <QCheckBox>
 #include <QComboBox>
@@ -108,9 +109,14 @@ TokenPanel::TokenPanel(QWidget* parent)
     setFocusProxy(m_view);
 }
 
-void TokenPanel::follow(const ViewModels& models)
+void TokenPanel::follow(const ViewModels& models, const TimelineModel* timeline)
 {
     m_models = models;
+    m_timeline = timeline;
+    if (timeline) {
+        connect(timeline, &TimelineModel::changed, this, &TokenPanel::showReplay);
+        connect(models.selection, &Selection::stepChanged, this, &TokenPanel::showReplay);
+    }
     m_view->setSelection(models.selection);
     const auto showSample = [this] {
         m_view->setSample(m_models.recording->sample());
@@ -170,6 +176,13 @@ void TokenPanel::showReplay()
     if (!kept) {
         setCaption(entry.problem.isEmpty() ? tr("%1: scoring").arg(entry.title) : entry.problem);
         m_view->setKept(std::nullopt);
+        return;
+    }
+    const HeadLife* life = m_timeline ? m_timeline->life() : nullptr;
+    const std::int64_t step = m_models.selection->step();
+    if (step > 0 && life && life->sample == sample && life->layer == layer && life->head == head) {
+        setCaption(tr("%1, layer %2, head %3, %4").arg(entry.title).arg(layer).arg(head).arg(life->stepText(step)));
+        m_view->setKept(life->aliveAfter(step));
         return;
     }
     setCaption(tr("%1 keeps %2 of %3 tokens in layer %4, head %5")

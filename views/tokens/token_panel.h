@@ -14,6 +14,8 @@ class QLineEdit;
 
 namespace kvloupe {
 
+class TimelineModel;
+
 /// The text with a line above it that says what is faded and which heads vote by underlines, and a find bar below it
 /// (Ctrl+F).
 class TokenPanel final : public QWidget {
@@ -26,7 +28,8 @@ public:
     enum class Voters { Nobody, Layer, Everyone };
 
     /// Shows the sample in view and what the method in front keeps of it.
-    void follow(const ViewModels& models);
+    /// At a decode step it is what is left of the prompt by then, if `timeline` knows.
+    void follow(const ViewModels& models, const TimelineModel* timeline = nullptr);
 
     TokenView* view() const { return m_view; }
     /// One line of plain text: "SnapKV keeps 213 of 712 tokens in layer 12, KV head 2".
@@ -45,6 +48,7 @@ private:
     void showMatches(int current, int count);
 
     ViewModels m_models;
+    const TimelineModel* m_timeline = nullptr;
     TokenView* m_view;
     QLabel* m_caption;
     QComboBox* m_voters;

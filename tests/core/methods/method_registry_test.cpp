@@ -2,6 +2,7 @@
 
 #include "core/methods/method_registry.h"
 
+#include "core/methods/method_spec.h"
 #include "core/methods/nearest_names.h"
 #include "tests/core/methods/evidence_table.h"
 
@@ -193,6 +194,16 @@ TEST(NearestNames, CountsSwapsAsOneMistake)
     const std::vector<std::string> names{"window", "kernel", "pool"};
     EXPECT_THAT(nearestNames("wndow", names), ElementsAre("window"));
     EXPECT_THAT(nearestNames("zzzzz", names), IsEmpty());
+}
+
+TEST(MethodSpec, IsTakenApartAndPutTogether)
+{
+    const SpecParts parts = splitSpec("adakv@kvpress:scorer=snapkv@paper,scorer.window=16");
+    EXPECT_EQ(parts.name, "adakv");
+    EXPECT_EQ(parts.preset, "kvpress");
+    EXPECT_EQ(parts.values, (ParameterValues{{"scorer", "snapkv@paper"}, {"scorer.window", "16"}}));
+    for (const char* spec : {"snapkv", "snapkv@kvpress", "snapkv:kernel=5,window=16", "h2o@paper:recent=4"})
+        EXPECT_EQ(joinSpec(splitSpec(spec)), spec);
 }
 
 } // namespace

@@ -10,10 +10,14 @@
 #include "views/session/export_dialog.h"
 #include "views/session/main_window.h"
 #include "views/session/sample_list.h"
+#include "views/session/session.h"
+#include "views/shots/shots_view.h"
 #include "views/tokens/token_panel.h"
 
+#include <QAccessible>
 #include <QApplication>
 #include <QClipboard>
+#include <QComboBox>
 #include <QDockWidget>
 #include <QDropEvent>
 #include <QFile>
@@ -24,9 +28,11 @@
 #include <QMenuBar>
 #include <QMimeData>
 #include <QPushButton>
+#include <QScrollArea>
 #include <QSet>
 #include <QSignalSpy>
 #include <QSlider>
+#include <QTabBar>
 #include <QTest>
 #include <QUrl>
 
@@ -229,6 +235,81 @@ TEST_F(MainWindowTest, RemembersItsLayout)
     EXPECT_TRUE(window.findChild<QDockWidget*>(QStringLiteral("headsDock"))->isVisible());
     EXPECT_EQ(
         window.dockWidgetArea(window.findChild<QDockWidget*>(QStringLiteral("methodsDock"))), Qt::RightDockWidgetArea);
+}
+
+TEST_F(MainWindowTest, EveryDockIsShownAndHiddenByItsKeysAndRestored)
+{
+    MainWindow window(&m_settings);
+    openAndWait(window);
+    const auto docks = window.findChildren<QDockWidget*>();
+    ASSERT_GE(docks.size(), 8);
+    for (QDockWidget* dock : docks) {
+        const QKeySequence keys = dock->toggleViewAction()->shortcut();
+        ASSERT_EQ(keys.count(), 1) << qPrintable(dock->windowTitle());
+        const bool before = dock->toggleViewAction()->isChecked();
+        QTest::keyClick(&window, keys[0].key(), keys[0].keyboardModifiers());
+        EXPECT_NE(dock->toggleViewAction()->isChecked(), before) << qPrintable(dock->windowTitle());
+        dock->setFloating(true);
+        dock->close();
+    }
+    window.restoreDefaultLayout();
+    for (QDockWidget* dock : docks) {
+        EXPECT_FALSE(dock->isFloating()) << qPrintable(dock->windowTitle());
+        EXPECT_TRUE(dock->toggleViewAction()->isChecked()) << qPrintable(dock->windowTitle());
+    }
+    const auto* text = window.findChild<QDockWidget*>(QStringLiteral("textDock"));
+    EXPECT_EQ(window.tabifiedDockWidgets(const_cast<QDockWidget*>(text)).size(), 2) << "shots and timeline lie behind";
+    EXPECT_FALSE(text->visibleRegion().isEmpty());
+}
+
+TEST_F(MainWindowTest, AViewIsBroughtToTheFrontByName)
+{
+    MainWindow window(&m_settings);
+    openAndWait(window);
+    EXPECT_TRUE(window.shotsView()->visibleRegion().isEmpty());
+    EXPECT_TRUE(window.raiseView(QStringLiteral("shots")));
+    EXPECT_TRUE(waitFor([&] { return !window.shotsView()->visibleRegion().isEmpty(); }));
+    EXPECT_FALSE(window.raiseView(QStringLiteral("no_such_view")));
+    EXPECT_TRUE(window.viewNames().contains(QStringLiteral("timeline")));
+}
+
+TEST_F(MainWindowTest, EverythingThatTakesFocusHasANameForScreenReaders)
+{
+    MainWindow window(&m_settings);
+    openAndWait(window);
+    for (const QString& view : window.viewNames()) {
+        window.raiseView(view);
+        QCoreApplication::processEvents();
+    }
+    QStringList nameless;
+    for (QWidget* widget : window.findChildren<QWidget*>()) {
+        // What Qt makes inside its own widgets speaks for the widget around it.
+        const bool isInner = widget->objectName().startsWith(QStringLiteral("qt_")) || qobject_cast<QTabBar*>(widget)
+            || widget->inherits("QComboBoxListView") || qobject_cast<QAbstractScrollArea*>(widget->parentWidget())
+            || qobject_cast<QComboBox*>(widget->parentWidget());
+        if (isInner || widget->focusPolicy() == Qt::NoFocus)
+            continue;
+        const QAccessibleInterface* spoken = QAccessible::queryAccessibleInterface(widget);
+        if (spoken && spoken->text(QAccessible::Name).isEmpty() && !qobject_cast<QScrollArea*>(widget))
+            nameless << QString::fromUtf8(widget->metaObject()->className()) + QLatin1Char(' ') + widget->objectName();
+    }
+    EXPECT_TRUE(nameless.isEmpty()) << qPrintable(nameless.join(QLatin1Char('\n')));
+}
+
+TEST_F(MainWindowTest, AnEditOfTheShotsIsUndoneByTheKeys)
+{
+    MainWindow window(&m_settings);
+    openAndWait(window);
+    const auto shots = [&] { return window.recording()->sample()->layout.shots().size(); };
+    const std::size_t before = shots();
+    window.session()->setShots({{10, 60}}, QStringLiteral("One Shot"));
+    ASSERT_TRUE(waitFor([&] { return window.isReady(); }));
+    EXPECT_EQ(shots(), 1U);
+    QTest::keyClick(&window, Qt::Key_Z, Qt::ControlModifier);
+    EXPECT_EQ(shots(), before);
+    QTest::keyClick(&window, Qt::Key_Z, Qt::ControlModifier | Qt::ShiftModifier);
+    EXPECT_EQ(shots(), 1U);
+    ASSERT_TRUE(waitFor([&] { return window.isReady(); }));
 }
 
 TEST_F(MainWindowTest, WritesTheFigureItShows)
