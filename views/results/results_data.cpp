@@ -62,6 +62,11 @@ void take(ResultFile file, ResultsData& data, SummaryBuilder& byMethod, SummaryB
 
 } // namespace
 
+bool isResultsFile(const std::filesystem::path& path)
+{
+    return path.extension() == ".jsonl";
+}
+
 std::optional<FileStamp> stampOf(const std::filesystem::path& path)
 {
     std::error_code error;

@@ -25,6 +25,9 @@ struct FileStamp {
 /// Nothing of a file that is not there.
 std::optional<FileStamp> stampOf(const std::filesystem::path& path);
 
+/// Whether a file is one of results by its name: JSON lines.
+bool isResultsFile(const std::filesystem::path& path);
+
 /// Results files as the window and the figures show them: read once, never changed, shared between threads.
 struct ResultsData {
     struct File {

@@ -67,7 +67,7 @@ QStringList localFiles(const QMimeData* data)
 {
     QStringList files;
     for (const QUrl& url : data->urls())
-        if (url.isLocalFile() && ResultsView::isResultsFile(url.toLocalFile()))
+        if (url.isLocalFile() && isResultsFile(url.toLocalFile().toStdString()))
             files << url.toLocalFile();
     return files;
 }
@@ -124,11 +124,6 @@ ResultsView::ResultsView(QWidget* parent)
 }
 
 ResultsView::~ResultsView() = default;
-
-bool ResultsView::isResultsFile(const QString& path)
-{
-    return path.endsWith(QStringLiteral(".jsonl"), Qt::CaseInsensitive);
-}
 
 void ResultsView::buildToolBar()
 {
@@ -323,7 +318,7 @@ void ResultsView::chooseSample(const QModelIndex& index)
     if (!source.isValid())
         return;
     const ResultRow& row = m_samples->row(source.row());
-    emit sampleChosen({row.key, row.prompt.sha256, row.method.spec, row.budget.keep});
+    emit sampleChosen({row.key, row.suite, row.model, row.prompt, row.method.spec, row.budget.keep});
 }
 
 void ResultsView::chooseFigureFile()

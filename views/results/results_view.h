@@ -26,7 +26,9 @@ class ChartView;
 /// A sample of a run, with all that is needed to find, or to make, a recording of it.
 struct ChosenSample {
     SampleKey key;
-    std::string promptSha256;
+    std::string suite;
+    ResultModel model;
+    ResultPrompt prompt;
     std::string method; ///< SPEC
     double keep = 1.0; ///< share of the prompt
 };
@@ -43,8 +45,6 @@ public:
     ~ResultsView() override;
 
     void addFiles(const std::vector<std::filesystem::path>& files) { m_model->addFiles(files); }
-    /// Whether a file is one of results by its name: JSON lines.
-    static bool isResultsFile(const QString& path);
 
     ResultsModel* model() const { return m_model; }
     ChartView* chartView() const { return m_chart; }

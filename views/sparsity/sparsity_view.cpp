@@ -4,6 +4,7 @@
 
 #include "views/chart/chart_exporter.h"
 #include "views/chart/chart_view.h"
+#include "views/selection/selection.h"
 #include "views/sparsity/sparsity_figure.h"
 
 #include <QAction>
@@ -124,6 +125,17 @@ void SparsityView::buildToolBar()
     connect(m_export, &QAction::triggered, this, &SparsityView::chooseFigureFile);
     connect(m_copyCommand, &QAction::triggered, this, [this] { QGuiApplication::clipboard()->setText(commandLine()); });
     connect(m_stop, &QAction::triggered, m_model, &SparsityModel::stop);
+}
+
+void SparsityView::follow(Selection* selection)
+{
+    connect(selection, &Selection::recordingChanged, this, [this, selection] { setRecording(selection->recording()); });
+    connect(selection, &Selection::sampleChanged, this, &SparsityView::setSample);
+    connect(selection, &Selection::headChanged, this, &SparsityView::setHead);
+    connect(this, &SparsityView::headChosen, selection, &Selection::setHead);
+    setRecording(selection->recording());
+    setSample(selection->sample());
+    setHead(selection->layer(), selection->head());
 }
 
 void SparsityView::setRecording(const std::filesystem::path& path)

@@ -20,6 +20,7 @@ namespace kvloupe {
 
 class ChartExporter;
 class ChartView;
+class Selection;
 
 /// How concentrated attention is, by layer and head, of the recording in view and of a second one beside it.
 ///
@@ -31,6 +32,8 @@ public:
     explicit SparsityView(QWidget* parent = nullptr);
     ~SparsityView() override;
 
+    /// Shows the recording, sample and head of `selection`, and chooses heads there. It outlives the view.
+    void follow(Selection* selection);
     /// The recording in view; an empty path for none.
     void setRecording(const std::filesystem::path& path);
     /// The sample in view, by number; measured alone while "this sample" is on.

@@ -96,7 +96,7 @@ TEST_F(ResultsViewTest, AClickOnAPointListsItsSamplesAndAClickOnASampleTellsWhic
     ASSERT_EQ(chosen.size(), 1U);
     EXPECT_EQ(chosen[0].key.task, "ar");
     EXPECT_EQ(chosen[0].key.sample, "ar-4");
-    EXPECT_EQ(chosen[0].promptSha256, std::string(63, '0') + "4");
+    EXPECT_EQ(chosen[0].prompt.sha256, std::string(63, '0') + "4");
     EXPECT_EQ(chosen[0].method, "snapkv:window=8");
     EXPECT_EQ(chosen[0].keep, 0.1);
     EXPECT_THAT(
