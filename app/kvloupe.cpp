@@ -38,6 +38,7 @@ constexpr std::array handedOn{
     HandedOn{"capture", runProgramSibling, "Record the attention of a model on prompts (kvloupe-run)"},
     HandedOn{"evaluate", runProgramSibling, "Measure tasks with compressed caches (kvloupe-run)"},
     HandedOn{"figure", viewProgramSibling, "Write a figure as PDF, SVG, PNG or CSV (kvloupe-view)"},
+    HandedOn{"train-adapter", runProgramSibling, "Teach a LoRA adapter short answers or long reasoning (kvloupe-run)"},
     HandedOn{"view", viewProgramSibling, "Open the window (kvloupe-view)"},
 };
 

@@ -2,6 +2,7 @@
 
 #include "app/commands/capture_command.h"
 #include "app/commands/evaluate_command.h"
+#include "app/commands/train_adapter_command.h"
 #include "app/program.h"
 
 #include <CLI/CLI.hpp>
@@ -13,6 +14,7 @@ int main(int argc, char** argv)
     program.require_subcommand(1);
     kvloupe::addCaptureCommand(program);
     kvloupe::addEvaluateCommand(program);
+    kvloupe::addTrainAdapterCommand(program);
     kvloupe::addProgramOptions(program);
     return kvloupe::runProgram(program, argc, argv);
 }

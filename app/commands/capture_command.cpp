@@ -5,6 +5,7 @@
 #include "app/commands/byte_count.h"
 #include "app/commands/run_reporter.h"
 #include "app/commands/suite_options.h"
+#include "capture/adapter/adapter.h"
 #include "capture/checkpoint/model_catalog.h"
 #include "capture/recorder/capture_session.h"
 #include "capture/recorder/item_prompt.h"
@@ -45,6 +46,7 @@ struct Arguments {
     std::string chatTemplate;
     std::string spans = "auto";
     std::string shotSeparator;
+    std::string adapter;
     std::string role;
     std::string device = "cpu";
     std::string dtype = "float32";
@@ -192,6 +194,7 @@ std::string commandText(const Arguments& arguments)
     text += arguments.chat ? " --chat" : "";
     add("--chat-template", arguments.chatTemplate);
     add("--spans", arguments.spans == "auto" ? "" : arguments.spans);
+    add("--adapter", arguments.adapter);
     add("--shot-separator", arguments.shotSeparator);
     return text;
 }
@@ -235,6 +238,9 @@ CaptureOptions captureOptions(const Arguments& arguments)
         options.prompts.front().spans = readSpanFile(arguments.spans);
     }
     options.rules.shotSeparator = arguments.shotSeparator;
+    if (!arguments.adapter.empty()) {
+        options.adapter = Adapter::read(findAdapter(arguments.adapter));
+    }
     options.role = arguments.role;
     options.command = commandText(arguments);
     options.threads = arguments.threads;
@@ -356,6 +362,8 @@ void addCaptureCommand(CLI::App& program)
         ->add_option(
             "--shot-separator", arguments->shotSeparator, "Regular expression (PCRE2) between few-shot examples")
         ->type_name("REGEX");
+    command->add_option("--adapter", arguments->adapter, "LoRA adapter: a folder in the PEFT format, or a shipped one")
+        ->type_name("DIR");
     command->add_option("--role", arguments->role, "Role of the model, for example instruct, reasoning, base")
         ->type_name("ROLE");
     command->add_option("--device", arguments->device, "Where to compute")

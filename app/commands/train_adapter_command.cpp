@@ -2,8 +2,8 @@
 
 #include "app/commands/train_adapter_command.h"
 
+#include "app/commands/run_reporter.h"
 #include "capture/checkpoint/model_catalog.h"
-#include "capture/model/blas_info.h"
 #include "capture/training/training_run.h"
 #include "core/progress/interrupt.h"
 #include "core/progress/progress.h"
@@ -43,23 +43,8 @@ std::string commandText(const Arguments& arguments)
 void run(const Arguments& arguments)
 {
     const InterruptGuard interrupt;
-    Progress progress(progressModeFromName(arguments.progress).value_or(ProgressMode::Bar));
-    std::string current;
-    TrainingRunEvents events;
-    events.say = [&](std::string_view message) {
-        progress.clear();
-        fmt::print(stderr, "kvloupe: {}\n", message);
-    };
-    events.progress = [&](std::string_view stage, double fraction) {
-        if (stage != current) {
-            current = stage;
-            progress.begin(stage);
-        }
-        return progress.advance(fraction);
-    };
-    if (const std::string warning = blasWarning(); !warning.empty())
-        events.say(warning);
-
+    RunReporter reporter(arguments.progress);
+    const CaptureEvents events = reporter.events();
     TrainingRunOptions options;
     options.training = arguments.training;
     options.training.style = arguments.style == "instruct" ? AdapterStyle::Instruct : AdapterStyle::Reasoning;
@@ -70,8 +55,8 @@ void run(const Arguments& arguments)
     options.saveEvery = arguments.saveEvery;
     options.resume = arguments.resume;
     options.overwrite = arguments.overwrite;
-    const TrainingSummary summary = runTraining(options, events);
-    progress.end();
+    const TrainingSummary summary = runTraining(options, {events.progress});
+    reporter.end();
     if (arguments.json) {
         fmt::print("{}\n",
             nlohmann::ordered_json{{"adapter", arguments.out}, {"steps", summary.steps},
@@ -116,7 +101,7 @@ void addTrainAdapterCommand(CLI::App& program)
         ->check(CLI::Range(std::int64_t{1}, std::int64_t{256}))
         ->capture_default_str()
         ->type_name("R");
-    command->add_option("--alpha", training.alpha, "What pairs are multiplied by, times the rank")
+    command->add_option("--alpha", training.alpha, "Pairs are scaled by alpha / rank")
         ->check(CLI::Range(0.01, 1024.0))
         ->capture_default_str()
         ->type_name("A");
@@ -137,8 +122,9 @@ void addTrainAdapterCommand(CLI::App& program)
     command->add_option("--threads", training.threads, "Threads to use (default: all cores)")
         ->check(CLI::Range(0, 4096))
         ->type_name("N");
-    command->add_flag("--resume", arguments->resume, "Go on from the last saved state");
-    command->add_flag("--overwrite", arguments->overwrite, "Begin anew in a folder that holds something");
+    CLI::Option* resume = command->add_flag("--resume", arguments->resume, "Go on from the last saved state");
+    command->add_flag("--overwrite", arguments->overwrite, "Begin anew in a folder that holds something")
+        ->excludes(resume);
     command->add_option("--progress", arguments->progress, "bar, json or none")
         ->check(CLI::IsMember({"bar", "json", "none"}))
         ->capture_default_str();

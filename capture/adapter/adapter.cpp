@@ -12,10 +12,10 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <optional>
-#include <set>
 #include <utility>
 
 namespace kvloupe {
@@ -27,9 +27,23 @@ using nlohmann::json;
 constexpr std::int64_t largestRank = 4096;
 constexpr std::size_t longestText = 4096;
 
+/// Fields of PEFT's LoraConfig that are read, or that do not change what the adapter computes. Any other, of whatever
+/// version of PEFT, must be null, false or empty. Sorted.
+constexpr auto plainFields = std::to_array<std::string_view>({"auto_mapping", "base_model_name_or_path", "bias",
+    "ensure_weight_tying", "eva_config", "exclude_modules", "inference_mode", "init_lora_weights", "layers_pattern",
+    "layers_to_transform", "lora_alpha", "lora_dropout", "megatron_core", "peft_type", "peft_version",
+    "qalora_group_size", "r", "revision", "target_modules", "task_type", "use_rslora"});
+/// Ways to begin a training that leave the base model's weights alone. Sorted.
+constexpr auto plainInits = std::to_array<std::string_view>({"eva", "gaussian", "orthogonal"});
+
+bool changesMeaning(const json& value)
+{
+    return !(value.is_null() || (value.is_boolean() && !value.get<bool>()) || (value.is_structured() && value.empty()));
+}
+
 std::string describe(const json& value)
 {
-    return value.is_primitive() && !value.is_string() ? value.dump() : std::string("a ") + value.type_name();
+    return value.is_primitive() && !value.is_string() ? value.dump() : fmt::format("JSON {}", value.type_name());
 }
 
 /// adapter_config.json, field by field.
@@ -49,11 +63,14 @@ public:
             fail("peft_type", "is missing");
         if (*type != "LORA")
             fail("peft_type", fmt::format("found {}, expected \"LORA\"", inQuotes(*type)));
-        for (const char* field : {"modules_to_save", "rank_pattern", "alpha_pattern", "layer_replication",
-                 "target_parameters", "trainable_token_indices", "alora_invocation_tokens", "arrow_config"})
-            refuse(field);
-        for (const char* field : {"use_dora", "lora_bias", "fan_in_fan_out", "use_qalora"})
-            refuse(field);
+        for (const auto& [field, value] : m_object.items())
+            if (!std::ranges::binary_search(plainFields, field) && changesMeaning(value))
+                fail(inQuotes(field), fmt::format("found {}; adapters with it are not read", describe(value)));
+        if (const json* init = find("init_lora_weights"); init != nullptr && init->is_string()
+            && !std::ranges::binary_search(plainInits, init->get_ref<const std::string&>()))
+            fail("init_lora_weights",
+                fmt::format("found {}; adapters that change the base model's weights are not read",
+                    inQuotes(init->get_ref<const std::string&>())));
         if (const std::optional<std::string> bias = text("bias"); bias && *bias != "none")
             fail("bias", fmt::format("found {}, expected \"none\"", inQuotes(*bias)));
 
@@ -104,16 +121,6 @@ private:
         if (!value->is_string() || value->get_ref<const std::string&>().size() > longestText)
             fail(field, fmt::format("found {}, expected a text", describe(*value)));
         return value->get<std::string>();
-    }
-
-    /// Anything but null, false and an empty list or object changes what the adapter means.
-    void refuse(const char* field) const
-    {
-        const json* const value = find(field);
-        if (value == nullptr || (value->is_boolean() && !value->get<bool>())
-            || (value->is_structured() && value->empty()))
-            return;
-        fail(field, fmt::format("found {}; adapters with it are not read", describe(*value)));
     }
 
     std::filesystem::path m_path;
@@ -187,8 +194,7 @@ std::vector<AdapterModule> readModules(const SafetensorsFile& file, std::int64_t
 /// The facts beside an adapter; those of a folder without the file are its name alone.
 AdapterFacts readFacts(const std::filesystem::path& folder)
 {
-    const auto named = folder.has_filename() ? folder : folder.parent_path();
-    AdapterFacts facts{named.filename().string(), "", false};
+    AdapterFacts facts{adapterFolderName(folder), "", false};
     const std::filesystem::path path = folder / adapterFactsFile;
     std::error_code error;
     if (!std::filesystem::exists(path, error))

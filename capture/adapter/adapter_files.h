@@ -2,6 +2,8 @@
 
 #pragma once
 
+#include <filesystem>
+#include <string>
 #include <string_view>
 
 namespace kvloupe {
@@ -10,5 +12,12 @@ namespace kvloupe {
 inline constexpr std::string_view adapterConfigFile = "adapter_config.json";
 inline constexpr std::string_view adapterWeightsFile = "adapter_model.safetensors";
 inline constexpr std::string_view adapterFactsFile = "kvloupe_adapter.json";
+
+/// The last part of a folder's path, which an adapter is called by unless it says otherwise.
+inline std::string adapterFolderName(const std::filesystem::path& folder)
+{
+    const std::filesystem::path path = std::filesystem::absolute(folder).lexically_normal();
+    return (path.has_filename() ? path : path.parent_path()).filename().string();
+}
 
 } // namespace kvloupe

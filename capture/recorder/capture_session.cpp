@@ -2,6 +2,7 @@
 
 #include "capture/recorder/capture_session.h"
 
+#include "capture/adapter/adapter.h"
 #include "capture/checkpoint/checkpoint.h"
 #include "capture/model/model_error.h"
 #include "capture/model/transformer.h"
@@ -111,6 +112,9 @@ CaptureSession::State::State(
 {
     const ModelConfig& config = files.config();
     checkSelection(options, config);
+    if (options.adapter) {
+        options.adapter->check(config);
+    }
     if (options.prompts.empty()) {
         throw PromptError("no prompt: expected --prompt, --prompt-file, --prompts or --ids");
     }
@@ -221,6 +225,7 @@ Transformer& CaptureSession::State::transformer()
     if (!model) {
         LoadOptions load;
         load.threads = options.threads;
+        load.adapter = options.adapter;
         load.progress = [this](double fraction) { return report("loading the model", fraction); };
         model = Transformer::load(files.checkpoint(), load);
     }
@@ -234,6 +239,7 @@ ModelInfo CaptureSession::State::modelInfo() const
     info.name = options.modelName.empty() ? config.name : options.modelName;
     info.architecture = config.architecture;
     info.fileSha256 = files.weightsSha256();
+    info.adapterSha256 = options.adapter ? options.adapter->sha256() : std::string();
     info.config = config.json;
     info.numLayers = config.numLayers;
     info.numHeads = config.numHeads;
@@ -295,7 +301,7 @@ double CaptureSession::State::record(RecordingWriter& writer, int sample)
     info.id = prompt.input.id;
     info.pairId = prompt.input.pairId;
     info.task = prompt.input.task;
-    info.role = options.role;
+    info.role = options.role.empty() && options.adapter ? options.adapter->role() : options.role;
     info.seed = prompt.input.seed;
     info.promptSha256 = prompt.sha256;
     info.promptTokens = promptTokens;

@@ -18,6 +18,7 @@
 
 namespace kvloupe {
 
+class Adapter;
 class Transformer;
 
 /// What `kvloupe capture` is asked to do; the command line and the Record dialog both end up here.
@@ -36,7 +37,8 @@ struct CaptureOptions {
     std::map<int, std::vector<int>> mapHeads; ///< layer: heads with maps; empty = all of them
     PromptRules rules;
     std::string chatTemplate; ///< overrides the model's
-    std::string role;
+    std::shared_ptr<const Adapter> adapter; ///< may be null
+    std::string role; ///< empty: what the adapter says
     std::string command; ///< for the recording, prompt text left out
     int threads = 0; ///< 0 = all cores
     std::uint64_t memoryLimit = 0; ///< bytes, 0 = none
@@ -74,7 +76,8 @@ struct CaptureSummary {
 /// than the context, heads that do not exist) is found by the constructor, before anything is written.
 class CaptureSession {
 public:
-    /// `model` may be given when it is loaded already; otherwise it is loaded when it is first needed.
+    /// `model` may be given when it is loaded already, with the adapter; otherwise it is loaded when it is first
+    /// needed.
     CaptureSession(CaptureOptions options, CaptureEvents events, std::shared_ptr<Transformer> model = nullptr);
     ~CaptureSession();
 

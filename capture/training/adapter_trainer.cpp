@@ -70,8 +70,7 @@ std::string TrainingOptions::fingerprint() const
 
 AdapterTrainer::AdapterTrainer(
     const Transformer& model, const Tokenizer& tokenizer, std::string modelSha256, const TrainingOptions& options)
-    : m_model(model)
-    , m_modelSha256(std::move(modelSha256))
+    : m_modelSha256(std::move(modelSha256))
     , m_options(options)
     , m_mixture(tokenizer, endOf(model), options.style, options.seed,
           std::min(options.maximumTokens, model.config().maxPositions))
@@ -91,11 +90,17 @@ double AdapterTrainer::learningRate() const
         / (static_cast<double>(m_options.steps) - warmUp);
 }
 
-TrainingStep AdapterTrainer::step()
+std::vector<TrainingExample> AdapterTrainer::nextExamples() const
 {
     std::vector<TrainingExample> examples;
     for (std::int64_t i = 0; i < m_options.batch; ++i)
         examples.push_back(m_mixture.example(static_cast<std::uint64_t>(m_step * m_options.batch + i)));
+    return examples;
+}
+
+TrainingStep AdapterTrainer::step()
+{
+    const std::vector<TrainingExample> examples = nextExamples();
     const auto passes = passesOf(examples);
     std::vector<LoraModel::Gradient> gradients(passes.size());
     TaskRunner runner(m_options.threads);
@@ -107,7 +112,7 @@ TrainingStep AdapterTrainer::step()
     });
 
     TrainingStep report;
-    double weight = 0.0;
+    double weight = 0.0; // of all answer tokens
     for (const auto& pass : passes) {
         for (const TrainingSequence& sequence : pass) {
             const std::int64_t answer = std::ssize(sequence.ids) - sequence.answerBegin;
@@ -129,25 +134,30 @@ TrainingStep AdapterTrainer::step()
     report.loss = nll / static_cast<double>(report.answerTokens);
     report.gradientNorm = std::sqrt(squares) / weight;
     report.learningRate = learningRate();
-    const double clip = std::min(1.0, m_options.clipNorm / std::max(report.gradientNorm, 1e-30)) / weight;
     ++m_step;
     report.step = m_step;
+    update(sum, std::min(1.0, m_options.clipNorm / std::max(report.gradientNorm, 1e-30)) / weight, report.learningRate);
+    m_tokens += report.tokens;
+    m_answerTokens += report.answerTokens;
+    return report;
+}
+
+/// One step of Adam along `factor` x `gradient`.
+void AdapterTrainer::update(std::span<const float> gradient, double factor, double rate)
+{
     const double firstCorrection = 1.0 - std::pow(firstDecay, static_cast<double>(m_step));
     const double secondCorrection = 1.0 - std::pow(secondDecay, static_cast<double>(m_step));
     const std::span<float> parameters = m_lora.parameters();
     for (std::size_t i = 0; i < parameters.size(); ++i) {
-        const double gradient = static_cast<double>(sum[i]) * clip;
-        const double first = firstDecay * static_cast<double>(m_firstMoments[i]) + (1.0 - firstDecay) * gradient;
+        const double slope = static_cast<double>(gradient[i]) * factor;
+        const double first = firstDecay * static_cast<double>(m_firstMoments[i]) + (1.0 - firstDecay) * slope;
         const double second
-            = secondDecay * static_cast<double>(m_secondMoments[i]) + (1.0 - secondDecay) * gradient * gradient;
+            = secondDecay * static_cast<double>(m_secondMoments[i]) + (1.0 - secondDecay) * slope * slope;
         m_firstMoments[i] = static_cast<float>(first);
         m_secondMoments[i] = static_cast<float>(second);
-        parameters[i] -= static_cast<float>(
-            report.learningRate * (first / firstCorrection) / (std::sqrt(second / secondCorrection) + epsilon));
+        parameters[i]
+            -= static_cast<float>(rate * (first / firstCorrection) / (std::sqrt(second / secondCorrection) + epsilon));
     }
-    m_tokens += report.tokens;
-    m_answerTokens += report.answerTokens;
-    return report;
 }
 
 std::string AdapterTrainer::stateJson() const

@@ -7,7 +7,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace kvloupe {
@@ -72,10 +74,11 @@ public:
     void loadState(const std::filesystem::path& file);
 
 private:
+    std::vector<TrainingExample> nextExamples() const;
     double learningRate() const;
+    void update(std::span<const float> gradient, double factor, double rate);
     std::string stateJson() const;
 
-    const Transformer& m_model;
     std::string m_modelSha256;
     TrainingOptions m_options;
     TrainingMixture m_mixture;

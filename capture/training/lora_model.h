@@ -26,8 +26,8 @@ struct TrainingSequence {
 /// are all there is to learn.
 ///
 /// All parameters are one array: layer by layer, of q, k, v, o, gate, up and down first A [rank, inputs], then B
-/// [outputs, rank]. Memory of a gradient: about 30 x hidden + 4 x intermediate + 3 x heads x (tokens of a text) floats
-/// per token and layer, and 3 x vocabulary floats per answer token.
+/// [outputs, rank]. Memory of a gradient: about 8 x hidden + 4 x intermediate + heads x (tokens of its text) floats per
+/// token and layer, and 3 x vocabulary floats per answer token.
 class LoraModel {
 public:
     /// A is uniform in +-1 / sqrt(inputs), a hash of `seed` and its place; B is 0 (so that nothing is changed at

@@ -14,7 +14,6 @@
 #include <torch/version.h>
 
 #include <chrono>
-#include <optional>
 
 namespace kvloupe {
 
@@ -63,8 +62,7 @@ nlohmann::ordered_json factsOf(const TrainingRunOptions& options, const AdapterT
 {
     const TrainingOptions& training = options.training;
     const bool reasons = training.style == AdapterStyle::Reasoning;
-    const auto named = options.out.has_filename() ? options.out : options.out.parent_path();
-    return {{"name", named.filename().string()}, {"style", adapterStyleName(training.style)},
+    return {{"name", adapterFolderName(options.out)}, {"style", adapterStyleName(training.style)},
         {"role", reasons ? "reasoning-adapter" : "instruct-adapter"}, {"thinks", reasons},
         {"base_model", options.modelName}, {"base_model_sha256", modelSha256}, {"tokenizer_sha256", tokenizerSha256},
         {"data", dataFacts(training)}, {"seed", training.seed}, {"steps", training.steps},
@@ -82,13 +80,13 @@ TrainingSummary runTraining(const TrainingRunOptions& options, const TrainingRun
     const auto report
         = [&](std::string_view stage, double fraction) { return !events.progress || events.progress(stage, fraction); };
     const TrainingFiles files{options.out / "training_state.safetensors", options.out / "training_log.jsonl"};
-    prepareFolder(options, files);
     const auto checkpoint = Checkpoint::open(options.model);
     const auto tokenizer = Tokenizer::open(options.model);
+    prepareFolder(options, files);
     const std::string modelSha256 = checkpoint->sha256();
     LoadOptions load;
     load.threads = options.training.threads;
-    load.progress = [&](double fraction) { return report("load model", fraction); };
+    load.progress = [&](double fraction) { return report("loading the model", fraction); };
     const auto model = Transformer::load(*checkpoint, load);
 
     AdapterTrainer trainer(*model, *tokenizer, modelSha256, options.training);

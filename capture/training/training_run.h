@@ -24,10 +24,9 @@ struct TrainingRunOptions {
     bool overwrite = false;
 };
 
-/// What happens on the way; every member may be empty.
+/// What happens on the way; may be empty.
 struct TrainingRunEvents {
-    std::function<void(std::string_view message)> say; ///< a line for the user
-    /// A stage ("load model", "training") and its fraction in [0, 1]; false stops after the step.
+    /// A stage ("loading the model", "training") and its fraction in [0, 1]; false stops after the step.
     std::function<bool(std::string_view stage, double fraction)> progress;
 };
 
@@ -40,9 +39,9 @@ struct TrainingSummary {
     double seconds = 0.0; ///< of all steps
 };
 
-/// Trains an adapter into a folder. Beside the three files of the adapter there are, until it is done,
-/// `training_state.safetensors` (every `saveEvery` steps and when stopped) and `training_log.jsonl` (one line a step,
-/// kept). The adapter is written with every state, so that one that is stopped early can be tried.
+/// Trains an adapter into a folder. Beside the three files of the adapter there are `training_state.safetensors`
+/// (every `saveEvery` steps, when stopped and at the end) and `training_log.jsonl` (one line a step). The adapter is
+/// written with every state, so that one that is stopped early can be tried.
 ///
 /// Throws Cancelled when stopped, with everything saved; AdapterError when the folder holds something and neither
 /// resume nor overwrite was asked for, or a state of another training; what AdapterTrainer throws.

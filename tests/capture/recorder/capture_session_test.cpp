@@ -2,6 +2,7 @@
 
 #include "capture/recorder/capture_session.h"
 
+#include "capture/adapter/adapter.h"
 #include "capture/checkpoint/checkpoint.h"
 #include "capture/model/model_error.h"
 #include "core/attention/attention_rows.h"
@@ -235,6 +236,32 @@ TEST_F(TinyCapture, InterruptedKeepsWhatWasFinishedAndResumes)
     const Recording whole = Recording::open(three.out);
     EXPECT_EQ(whole.sampleCount(), 3);
     EXPECT_THAT(problems(whole), IsEmpty());
+}
+
+TEST_F(TinyCapture, AnAdapterIsRecordedAndOnlyItIsResumedWith)
+{
+    CaptureOptions two = options({30, 40});
+    two.adapter = Adapter::read(std::filesystem::path(KVLOUPE_TEST_DATA) / "tiny_adapters" / "plain");
+    CaptureEvents events;
+    events.progress = [](std::string_view stage, double) { return !stage.starts_with("sample 2"); };
+    EXPECT_THROW(CaptureSession(two, events).run(), Cancelled);
+    EXPECT_EQ(Recording::open(two.out).model().adapterSha256, two.adapter->sha256());
+
+    two.resume = true;
+    CaptureOptions without = two;
+    without.adapter = nullptr;
+    EXPECT_THAT(messageOf([&] { CaptureSession(without, {}).run(); }), HasSubstr("adapter_sha256"));
+    CaptureOptions other = two;
+    other.adapter = Adapter::read(std::filesystem::path(KVLOUPE_TEST_DATA) / "tiny_adapters" / "stabilised");
+    EXPECT_THAT(messageOf([&] { CaptureSession(other, {}).run(); }), HasSubstr("adapter_sha256"));
+    EXPECT_EQ(CaptureSession(two, {}).run().resumed, 1);
+
+    // What is recorded is the adapted model.
+    const float adapted = Recording::open(two.out).readText(0).nll.back();
+    CaptureOptions plain = options({30, 40});
+    plain.overwrite = true;
+    CaptureSession(plain, {}).run();
+    EXPECT_GT(std::abs(adapted - Recording::open(plain.out).readText(0).nll.back()), 0.01F);
 }
 
 TEST_F(TinyCapture, ARecordingThatExistsIsNotReplacedUnasked)
