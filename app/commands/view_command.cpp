@@ -6,13 +6,16 @@
 #include "core/error.h"
 #include "core/methods/budget.h"
 #include "core/progress/interrupt.h"
+#include "views/results/results_data.h"
 #include "views/session/viewer.h"
 
 #include <CLI/CLI.hpp>
 #include <QApplication>
 
+#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -65,8 +68,9 @@ ViewerRequest requestOf(const ViewOptions& options)
     if (!options.size.empty())
         request.size = parseSize(options.size);
     request.screenshot = options.screenshot;
-    if (!request.screenshot.empty() && request.files.size() != 1)
-        throw Error("--screenshot: expected exactly one recording");
+    if (!request.screenshot.empty()
+        && (request.files.empty() || std::ranges::count_if(request.files, std::not_fn(isResultsFile)) > 1))
+        throw Error("--screenshot: expected one recording, or files of results");
     return request;
 }
 
@@ -91,11 +95,13 @@ void runView(const ViewOptions& options)
 
 void addViewCommand(CLI::App& program)
 {
-    CLI::App* command = program.add_subcommand("view", "Open recordings in the window");
+    CLI::App* command = program.add_subcommand("view", "Open recordings and results in the window");
     command->footer("Example:\n  kvloupe view fewshot.h5\n"
+                    "  kvloupe view results.jsonl\n"
                     "  kvloupe view fewshot.h5 --layer 12 --head 7 --keep 0.3 --screenshot window.png");
     auto options = std::make_shared<ViewOptions>();
-    command->add_option("FILES", options->files, "Recordings, or folders of parts of ones that are still being made");
+    command->add_option("FILES", options->files,
+        "Recordings, folders of parts of ones that are still being made, and results of kvloupe evaluate (.jsonl)");
     command->add_flag("--fresh", options->fresh, "Ignore remembered settings, and remember none");
     command->add_option("--sample", options->sample, "Sample to show: its number or id");
     command->add_option("--layer", options->layer, "Layer to show")->check(CLI::NonNegativeNumber);

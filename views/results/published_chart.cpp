@@ -234,7 +234,7 @@ std::vector<ChartPanel> publishedPanels(const std::vector<PublishedValue>& value
         QStringList tables;
         for (const std::string& table : made.tables)
             tables << QString::fromStdString(table);
-        panel.source = translate("published, not measured here: %1, Table %2")
+        panel.source = translate("published: %1, Table %2")
                            .arg(QString::fromStdString(made.source).section(QLatin1Char(','), 0, 0),
                                tables.join(QStringLiteral(", ")));
         panel.x.label = resultAxisLabel(ResultAxis::Kept);

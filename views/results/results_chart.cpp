@@ -103,7 +103,7 @@ std::vector<Part> lineParts(ResultLines lines)
     case ResultLines::Methods:
         return {MethodPart};
     case ResultLines::Tasks:
-        return {TaskPart, ShotsPart, LevelPart, LimitPart};
+        return {TaskPart, ShotsPart, LevelPart, LimitPart, FirstTokenPart};
     case ResultLines::Shots:
         return {ShotsPart};
     case ResultLines::Models:

@@ -6,14 +6,17 @@
 #include "views/methods/explanation_model.h"
 #include "views/methods/methods_panel.h"
 #include "views/methods/overlap_view.h"
+#include "views/results/results_view.h"
 #include "views/session/error_bar.h"
 #include "views/session/export_dialog.h"
 #include "views/session/figure_export.h"
 #include "views/session/map_page.h"
+#include "views/session/sample_finder.h"
 #include "views/session/sample_list.h"
 #include "views/session/session.h"
 #include "views/session/status_line.h"
 #include "views/shots/shots_view.h"
+#include "views/sparsity/sparsity_view.h"
 #include "views/timeline/timeline_view.h"
 #include "views/tokens/token_panel.h"
 #include "views/tokens/why_panel.h"
@@ -34,6 +37,8 @@ namespace kvloupe {
 
 namespace {
 
+const QString resultsDock = QStringLiteral("resultsDock");
+
 QString toText(const std::filesystem::path& path)
 {
     return QString::fromStdString(path.string());
@@ -52,6 +57,7 @@ MainWindow::MainWindow(Settings* settings, QWidget* parent)
     , m_timeline(new TimelineModel(models(), this))
     , m_session(new Session(m_recording, this))
     , m_figures(new FigureExport(m_recording, this))
+    , m_sampleFinder(new SampleFinder(models(), this))
     , m_map(nullptr)
     , m_headWall(new HeadWall(m_selection))
     , m_tokenPanel(new TokenPanel)
@@ -123,6 +129,9 @@ void MainWindow::buildDocks()
     m_timelineView = new TimelineView(models(), m_timeline);
     m_whyPanel = new WhyPanel(models(), m_explanations);
     m_shotsView = new ShotsView(models(), m_session);
+    m_resultsView = new ResultsView;
+    m_sparsityView = new SparsityView;
+    m_sparsityView->follow(m_selection);
 
     m_docks.add(QStringLiteral("samplesDock"), tr("Samples"), m_sampleList,
         {.area = Qt::LeftDockWidgetArea, .tabWith = {}, .digit = Qt::Key_1, .size = 330, .height = 120});
@@ -140,6 +149,10 @@ void MainWindow::buildDocks()
         {.area = Qt::RightDockWidgetArea, .tabWith = QStringLiteral("whyDock"), .digit = Qt::Key_0});
     m_docks.add(QStringLiteral("shotsDock"), tr("Shots"), m_shotsView,
         {.area = Qt::BottomDockWidgetArea, .tabWith = QStringLiteral("textDock"), .digit = Qt::Key_6});
+    m_docks.add(resultsDock, tr("Results"), m_resultsView,
+        {.area = Qt::BottomDockWidgetArea, .tabWith = QStringLiteral("textDock"), .digit = Qt::Key_8, .isOpen = false});
+    m_docks.add(QStringLiteral("sparsityDock"), tr("Sparsity"), m_sparsityView,
+        {.area = Qt::BottomDockWidgetArea, .tabWith = QStringLiteral("textDock"), .digit = Qt::Key_9, .isOpen = false});
 }
 
 void MainWindow::connectModels()
@@ -175,6 +188,13 @@ void MainWindow::connectViews()
     connect(map, &HeatMapView::mapWindowChanged, m_status, [this, map] { m_status->setPooling(map->poolingText()); });
     connect(map, &HeatMapView::failed, this, &MainWindow::report);
     connect(m_headWall, &HeadWall::failed, this, &MainWindow::report);
+    connect(m_resultsView, &ResultsView::problem, this, &MainWindow::report);
+    connect(m_resultsView, &ResultsView::figureSaved, this, &MainWindow::figureSaved);
+    connect(m_resultsView, &ResultsView::sampleChosen, m_sampleFinder, &SampleFinder::find);
+    connect(m_sampleFinder, &SampleFinder::notFound, m_errorBar, &ErrorBar::showMessage);
+    connect(m_sampleFinder, &SampleFinder::found, m_errorBar, &ErrorBar::hide);
+    connect(m_sparsityView, &SparsityView::problem, this, &MainWindow::report);
+    connect(m_sparsityView, &SparsityView::figureSaved, this, &MainWindow::figureSaved);
     connect(map, &HeatMapView::mapStyleChanged, this, [this, map](const MapStyle& style) {
         m_settings->setMapStyle(style);
         applyColorsToWall();
@@ -197,11 +217,24 @@ HeatMapView* MainWindow::heatMap() const
 void MainWindow::open(const std::filesystem::path& path, StartView start)
 {
     m_lastProblem.clear();
+    if (isResultsFile(path)) {
+        showResults(path);
+        return;
+    }
     m_recording->open(path, std::move(start));
     m_sampleList->setSamples({});
     m_activity->setText(tr("Opening %1").arg(toText(path.filename())));
     setWindowTitle(tr("KVLoupe"));
     m_reloadAction->setEnabled(true);
+}
+
+void MainWindow::showResults(const std::filesystem::path& path)
+{
+    m_settings->addRecentFile(QFileInfo(toText(path)).absoluteFilePath());
+    m_resultsView->addFiles({path});
+    m_docks.raise(resultsDock);
+    // Small multiples need room: half of the window, and more while there is no recording to see.
+    m_docks.setHeight(resultsDock, m_recording->isOpen() ? height() / 2 : height() * 3 / 4);
 }
 
 void MainWindow::showRecording()
@@ -216,6 +249,11 @@ void MainWindow::showRecording()
 
 bool MainWindow::isReady() const
 {
+    const ResultsModel* results = m_resultsView->model();
+    if (results->isBusy() || m_sparsityView->model()->isBusy())
+        return false;
+    if (!m_recording->isOpen())
+        return !results->files().empty();
     return m_recording->sample() && !m_recording->isReading() && m_replay->isSettled() && m_explanations->isSettled()
         && heatMap()->isLoaded() && m_headWall->isLoaded() && m_timeline->isSettled();
 }
@@ -284,6 +322,13 @@ void MainWindow::dropEvent(QDropEvent* event)
     if (files.isEmpty())
         return;
     event->acceptProposedAction();
+    const auto results
+        = std::ranges::stable_partition(files, [](const QString& file) { return !isResultsFile(file.toStdString()); });
+    for (const QString& file : results)
+        open(file.toStdString());
+    files.erase(results.begin(), results.end());
+    if (files.isEmpty())
+        return;
     open(files.front().toStdString());
     if (files.size() > 1)
         report(tr("%1 files were dropped, %2 was opened; a window shows one recording")

@@ -27,9 +27,12 @@ class MapPage;
 class MethodModel;
 class MethodsPanel;
 class ReplayModel;
+class ResultsView;
+class SampleFinder;
 class SampleList;
 class Session;
 class ShotsView;
+class SparsityView;
 class StatusLine;
 class TimelineModel;
 class TimelineView;
@@ -47,6 +50,7 @@ public:
     explicit MainWindow(Settings* settings, QWidget* parent = nullptr);
     ~MainWindow() override;
 
+    /// Opens a recording, or adds a file of results to those on show.
     void open(const std::filesystem::path& path, StartView start = {});
     /// Path of the recording in the window, empty without one.
     const std::filesystem::path& recordingPath() const { return m_recording->path(); }
@@ -74,6 +78,8 @@ public:
     ShotsView* shotsView() const { return m_shotsView; }
     TimelineView* timelineView() const { return m_timelineView; }
     WhyPanel* whyPanel() const { return m_whyPanel; }
+    ResultsView* resultsView() const { return m_resultsView; }
+    SparsityView* sparsityView() const { return m_sparsityView; }
     ErrorBar* errorBar() const { return m_errorBar; }
     QString statusLine() const;
 
@@ -106,6 +112,7 @@ private:
     void connectViews();
     void rebuildRecentMenu();
     void showRecording();
+    void showResults(const std::filesystem::path& path);
     void report(const QString& message);
     void focusNextPanel();
     void showShortcuts();
@@ -123,6 +130,7 @@ private:
     TimelineModel* m_timeline;
     Session* m_session;
     FigureExport* m_figures;
+    SampleFinder* m_sampleFinder;
     QString m_lastProblem;
 
     MapPage* m_map;
@@ -133,6 +141,8 @@ private:
     WhyPanel* m_whyPanel = nullptr;
     ShotsView* m_shotsView = nullptr;
     TimelineView* m_timelineView = nullptr;
+    ResultsView* m_resultsView = nullptr;
+    SparsityView* m_sparsityView = nullptr;
     ErrorBar* m_errorBar;
     QStackedWidget* m_centre;
     StatusLine* m_status;

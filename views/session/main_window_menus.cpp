@@ -145,8 +145,8 @@ void MainWindow::chooseFile()
 {
     const QString folder
         = m_settings->recentFiles().isEmpty() ? QString() : QFileInfo(m_settings->recentFiles().front()).absolutePath();
-    const QString path = QFileDialog::getOpenFileName(
-        this, tr("Open Recording"), folder, tr("Recordings (*.h5 *.hdf5);;All files (*)"));
+    const QString path = QFileDialog::getOpenFileName(this, tr("Open"), folder,
+        tr("Recordings and results (*.h5 *.hdf5 *.jsonl);;Recordings (*.h5 *.hdf5);;Results (*.jsonl);;All files (*)"));
     if (!path.isEmpty())
         open(path.toStdString());
 }

@@ -20,12 +20,14 @@ QDockWidget* ViewDocks::add(const QString& name, const QString& title, QWidget* 
     return dock;
 }
 
+QDockWidget* ViewDocks::named(const QString& name) const
+{
+    const auto found = std::ranges::find(m_docks, name, &QObject::objectName);
+    return found == m_docks.end() ? nullptr : *found;
+}
+
 void ViewDocks::restoreDefaultLayout()
 {
-    const auto named = [this](const QString& name) -> QDockWidget* {
-        const auto found = std::ranges::find(m_docks, name, &QObject::objectName);
-        return found == m_docks.end() ? nullptr : *found;
-    };
     for (std::size_t index = 0; index < m_docks.size(); ++index) {
         QDockWidget* dock = m_docks[index];
         const Place& place = m_places[index];
@@ -51,12 +53,18 @@ void ViewDocks::restoreDefaultLayout()
 
 bool ViewDocks::raise(const QString& name)
 {
-    const auto dock = std::ranges::find(m_docks, name, &QObject::objectName);
-    if (dock == m_docks.end())
+    QDockWidget* dock = named(name);
+    if (dock == nullptr)
         return false;
-    (*dock)->show();
-    (*dock)->raise();
+    dock->show();
+    dock->raise();
     return true;
+}
+
+void ViewDocks::setHeight(const QString& name, int pixels)
+{
+    if (QDockWidget* dock = named(name))
+        m_window->resizeDocks({dock}, {pixels}, Qt::Vertical);
 }
 
 void ViewDocks::destroy()

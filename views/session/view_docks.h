@@ -37,11 +37,15 @@ public:
     void restoreDefaultLayout();
     /// Shows and raises a dock by its object name; false if there is none.
     bool raise(const QString& name);
+    /// Makes a dock at the bottom as high, if there is room.
+    void setHeight(const QString& name, int pixels);
     const std::vector<QDockWidget*>& all() const { return m_docks; }
     /// Deletes docks and views: they use models that would go first otherwise.
     void destroy();
 
 private:
+    QDockWidget* named(const QString& name) const; ///< null if there is none
+
     QMainWindow* m_window;
     std::vector<QDockWidget*> m_docks;
     std::vector<Place> m_places; ///< by dock

@@ -6,6 +6,7 @@
 #include "views/figure/attention_figure.h"
 #include "views/methods/method_model.h"
 #include "views/methods/replay_model.h"
+#include "views/results/results_data.h"
 
 #include <QApplication>
 #include <QBuffer>
@@ -17,6 +18,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 
 namespace kvloupe {
@@ -115,14 +117,21 @@ int runViewer(const ViewerRequest& request, const std::function<bool()>& interru
             QSettings::IniFormat, QSettings::UserScope, QStringLiteral("kvloupe"), QStringLiteral("kvloupe-view"));
     Settings settings(store.get());
 
+    // A window for every recording; results are shown in the first.
+    std::vector<std::filesystem::path> files = request.files;
+    const auto results
+        = std::ranges::stable_partition(files, [](const std::filesystem::path& file) { return !isResultsFile(file); });
+    const auto recordings = static_cast<std::size_t>(results.begin() - files.begin());
     std::vector<std::unique_ptr<MainWindow>> windows;
-    for (std::size_t index = 0; index < std::max<std::size_t>(1, request.files.size()); ++index) {
+    for (std::size_t index = 0; index < std::max<std::size_t>(1, recordings); ++index) {
         windows.push_back(std::make_unique<MainWindow>(&settings));
         prepare(*windows.back(), request);
         windows.back()->show();
-        if (index < request.files.size())
-            windows.back()->open(request.files[index], request.start);
+        if (index < recordings)
+            windows.back()->open(files[index], request.start);
     }
+    for (const std::filesystem::path& file : results)
+        windows.front()->open(file);
     if (!request.screenshot.empty()) {
         writeScreenshot(*windows.front(), request, interrupted);
         return 0;

@@ -23,6 +23,12 @@
 
 namespace kvloupe {
 
+namespace {
+
+constexpr int leastHeight = 260; ///< pixels: a row of panels with its labels
+
+} // namespace
+
 SparsityView::SparsityView(QWidget* parent)
     : QWidget(parent)
     , m_model(new SparsityModel(this))
@@ -51,6 +57,7 @@ SparsityView::SparsityView(QWidget* parent)
     scroll->setWidgetResizable(true);
     scroll->setFrameShape(QFrame::NoFrame);
     scroll->setFocusPolicy(Qt::NoFocus);
+    scroll->setMinimumHeight(leastHeight);
     scroll->setWidget(m_chart);
     auto* column = new QVBoxLayout(this);
     column->setContentsMargins(0, 0, 0, 0);

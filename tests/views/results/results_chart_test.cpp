@@ -150,7 +150,7 @@ TEST_F(ResultsChartTest, PutsThePapersNumbersUnderOursAndNeverAmongThem)
     }
     const ChartPanel& paper = chart.panels[1];
     EXPECT_TRUE(paper.below);
-    EXPECT_EQ(paper.source, QStringLiteral("published, not measured here: arXiv:2502.01941v4, Table 7"));
+    EXPECT_EQ(paper.source, QStringLiteral("published: arXiv:2502.01941v4, Table 7"));
     EXPECT_EQ(paper.title, QStringLiteral("AR, 8 shots, LLaMA-3.1-8B-Instruct"));
     for (const ChartSeries& series : paper.series) {
         EXPECT_TRUE(series.dashed);
