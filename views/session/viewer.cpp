@@ -56,6 +56,11 @@ void prepare(MainWindow& window, const ViewerRequest& request)
         window.selection()->setKeepPermille(*request.keepPermille);
     if (request.size)
         window.resize(*request.size);
+}
+
+/// A dock that was closed comes to the front of its tabs only once the window has laid them out.
+void raiseViews(MainWindow& window, const ViewerRequest& request)
+{
     for (const std::string& view : request.views) {
         if (!window.raiseView(QString::fromStdString(view)))
             throw FigureError(fmt::format("--show: found \"{}\", expected one of {}", view,
@@ -127,6 +132,7 @@ int runViewer(const ViewerRequest& request, const std::function<bool()>& interru
         windows.push_back(std::make_unique<MainWindow>(&settings));
         prepare(*windows.back(), request);
         windows.back()->show();
+        raiseViews(*windows.back(), request);
         if (index < recordings)
             windows.back()->open(files[index], request.start);
     }
