@@ -101,6 +101,9 @@ std::vector<LegendEntry> legendOf(const Chart& chart)
         for (const ChartSeries& series : panel.series)
             add({series.name, series.color, series.mark, series.dashed, {}});
     }
+    // One line alone needs no telling apart.
+    if (legend.size() == 1)
+        legend.clear();
     return legend;
 }
 

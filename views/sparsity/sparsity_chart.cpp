@@ -225,7 +225,8 @@ Chart sparsityChart(const SparsityData& data, SparsityMeasure measure)
         include(low, high, side.maps[index]);
     const auto range = niceRange(low, high);
     for (const SparsityData::Side& side : data.sides)
-        chart.panels.push_back(mapPanel(side, labelOf(side), side.maps[index], label, range[0], range[1]));
+        chart.panels.push_back(mapPanel(side, data.sides.size() == 1 ? translate("layers and heads") : labelOf(side),
+            side.maps[index], label, range[0], range[1]));
     if (data.sameShape()) {
         std::vector<double> difference = data.sides[1].maps[index];
         double most = 0.0;
