@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <fmt/format.h>
 #include <functional>
 #include <memory>
@@ -30,6 +31,7 @@ struct ViewOptions {
     std::string sample;
     int layer = -1;
     int head = -1;
+    std::int64_t token = -1;
     std::vector<std::string> methods;
     std::string keep;
     std::vector<std::string> views;
@@ -60,6 +62,8 @@ ViewerRequest requestOf(const ViewOptions& options)
         request.start.layer = options.layer;
     if (options.head >= 0)
         request.start.head = options.head;
+    if (options.token >= 0)
+        request.start.token = options.token;
     request.methods = options.methods;
     if (!options.keep.empty())
         request.keepPermille = static_cast<int>(
@@ -106,6 +110,8 @@ void addViewCommand(CLI::App& program)
     command->add_option("--sample", options->sample, "Sample to show: its number or id");
     command->add_option("--layer", options->layer, "Layer to show")->check(CLI::NonNegativeNumber);
     command->add_option("--head", options->head, "Query head to show")->check(CLI::NonNegativeNumber);
+    command->add_option("--token", options->token, "Token to mark, its number in the prompt")
+        ->check(CLI::NonNegativeNumber);
     command
         ->add_option("--method", options->methods,
             "Methods to compare instead of the remembered ones: name[@preset][:key=value,...]")

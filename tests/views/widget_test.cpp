@@ -5,14 +5,71 @@
 #include <QApplication>
 #include <QDeadlineTimer>
 #include <QDir>
+#include <QImage>
+#include <QPainter>
 #include <QStandardPaths>
 #include <QTest>
+#include <QThread>
 #include <QWidget>
 
+#include <ctime>
 #include <mutex>
 
 namespace kvloupe {
 namespace {
+
+/// Longest that one event may take of the window's thread. Sanitizers make everything a few times slower.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr double slowEventMilliseconds = 1000.0;
+#else
+constexpr double slowEventMilliseconds = 100.0;
+#endif
+
+/// Time that this thread was computing: what other programs take of the machine does not count.
+double threadMilliseconds()
+{
+    timespec now{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) * 1e-6;
+}
+
+/// Watches how long events take. An event that runs an event loop of its own (a dialog, a menu, a wait in a test) is
+/// not counted: the events inside are.
+class WatchedApplication final : public QApplication {
+public:
+    using QApplication::QApplication;
+
+    bool notify(QObject* receiver, QEvent* event) override
+    {
+        if (QThread::currentThread() != thread())
+            return QApplication::notify(receiver, event);
+        const QString name = QString::fromUtf8(receiver->metaObject()->className()); // it may be gone afterwards
+        const auto type = event->type();
+        const int loops = QThread::currentThread()->loopLevel();
+        const int outside = std::exchange(m_deepestLoop, loops);
+        const double begin = threadMilliseconds();
+        const bool result = QApplication::notify(receiver, event);
+        const double spent = threadMilliseconds() - begin;
+        if (spent > slowEventMilliseconds && m_deepestLoop == loops)
+            m_slow << QStringLiteral("%1 took %2 ms for an event of type %3").arg(name).arg(spent, 0, 'f', 0).arg(type);
+        m_deepestLoop = std::max({m_deepestLoop, outside, loops});
+        return result;
+    }
+
+    QStringList takeSlow() { return std::exchange(m_slow, {}); }
+
+private:
+    int m_deepestLoop = 0; ///< of event loops, since the event in hand began
+    QStringList m_slow;
+};
+
+/// The first text that a program paints, and the first symbol no usual font has, load fonts: that is no event's fault.
+void loadFonts()
+{
+    QImage image(400, 40, QImage::Format_RGB32);
+    QPainter painter(&image);
+    painter.drawText(image.rect(), Qt::AlignCenter, QStringLiteral("abc \u2420 \u23CE \u21E5 \u2026 \u00D7"));
+}
 
 /// Messages of Qt since the test began. Qt's message handler has no user pointer, hence the function-local static.
 struct MessageLog {
@@ -97,6 +154,7 @@ WidgetTest::WidgetTest()
         std::make_unique<QSettings>(m_directory.filePath(QStringLiteral("settings.ini")), QSettings::IniFormat))
 {
     MessageLog::instance().take();
+    static_cast<WatchedApplication*>(qApp)->takeSlow();
 }
 
 WidgetTest::~WidgetTest()
@@ -106,6 +164,8 @@ WidgetTest::~WidgetTest()
     for (const QWidget* widget : visibleTopLevels())
         ADD_FAILURE() << "a top-level widget outlives the test: " << widget->metaObject()->className() << " "
                       << qPrintable(widget->objectName());
+    for (const QString& slow : static_cast<WatchedApplication*>(qApp)->takeSlow())
+        ADD_FAILURE() << qPrintable(slow);
     for (const QString& message : MessageLog::instance().take()) {
         const auto matches = [&](const QString& part) { return message.contains(part); };
         if (std::none_of(m_expected.begin(), m_expected.end(), matches))
@@ -140,9 +200,10 @@ int main(int argc, char** argv)
     qputenv("QT_FONT_DPI", "96");
     QStandardPaths::setTestModeEnabled(true);
     testing::InitGoogleTest(&argc, argv);
-    QApplication application(argc, argv);
+    kvloupe::WatchedApplication application(argc, argv);
     QApplication::setApplicationName(QStringLiteral("kvloupe-test"));
     QApplication::setStyle(QStringLiteral("Fusion"));
+    kvloupe::loadFonts();
     qInstallMessageHandler(kvloupe::logMessage);
     testing::UnitTest::GetInstance()->listeners().Append(new kvloupe::PictureListener);
     return RUN_ALL_TESTS();

@@ -18,8 +18,9 @@ namespace kvloupe {
 
 /// A test with widgets: one QApplication for the whole program on the offscreen platform.
 ///
-/// Fails on any warning or critical message of Qt that was not expected, and on top-level widgets that outlive the
-/// test. Saves pictures of what is open when a test fails. Link kvloupe_widget_test_main instead of GTest::gtest_main.
+/// Fails on any warning or critical message of Qt that was not expected, on top-level widgets that outlive the test,
+/// and on events that keep the window's thread busy for more than 100 ms. Saves pictures of what is open when a test
+/// fails. Link kvloupe_widget_test_main instead of GTest::gtest_main.
 class WidgetTest : public testing::Test {
 protected:
     WidgetTest();

@@ -4,6 +4,7 @@
 #include "views/methods/method_model.h"
 #include "views/methods/methods_panel.h"
 #include "views/methods/replay_model.h"
+#include "views/session/command_palette.h"
 #include "views/session/error_bar.h"
 #include "views/session/main_window.h"
 #include "views/session/map_page.h"
@@ -73,6 +74,10 @@ void MainWindow::buildMenus()
     buildMethodActions(menuBar()->addMenu(tr("&Methods")));
 
     QMenu* help = menuBar()->addMenu(tr("&Help"));
+    help->addAction(tr("&Commands..."), QKeySequence(Qt::CTRL | Qt::SHIFT | Qt::Key_P), this, [this] {
+        CommandPalette palette(commandsOf(*this), this);
+        palette.exec();
+    });
     help->addAction(tr("&Keyboard and Mouse"), QKeySequence(Qt::Key_F1), this, &MainWindow::showShortcuts);
     help->addSeparator();
     help->addAction(tr("&About KVLoupe"), this, &MainWindow::showAbout)->setMenuRole(QAction::AboutRole);

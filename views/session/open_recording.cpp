@@ -71,6 +71,8 @@ void OpenRecording::reload()
         start.layer = m_selection->layer();
         start.head = m_selection->head();
     }
+    if (m_selection->key() >= 0)
+        start.token = m_selection->key();
     const std::filesystem::path file = path();
     open(file, std::move(start));
 }
@@ -130,10 +132,18 @@ void OpenRecording::adoptSample(SampleModelPtr sample)
     if ((m_start.layer && !layerExists) || (m_start.head && !headExists))
         emit failed(
             tr("%1: layer %2 head %3 was not recorded").arg(file).arg(wantedLayer).arg(std::max(0, wantedHead)));
+    const std::optional<std::int64_t> token = m_start.token;
+    if (token && *token >= sample->info.totalTokens)
+        emit failed(
+            tr("%1: found token %2, expected one of 0 to %3").arg(file).arg(*token).arg(sample->info.totalTokens - 1));
+    const bool tokenExists = token && *token >= 0 && *token < sample->info.totalTokens;
+    const std::int64_t lastQuery = sample->info.promptTokens - 1;
     m_start = {};
     const int layer = layerExists ? wantedLayer : sample->layers.front().layer;
     setSample(std::move(sample));
     m_selection->setHead(layer, headExists ? wantedHead : 0);
+    if (tokenExists)
+        m_selection->setCell(std::max(lastQuery, *token), *token);
 }
 
 void OpenRecording::setSample(SampleModelPtr sample)

@@ -9,6 +9,7 @@
 
 #include <QObject>
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -17,11 +18,12 @@
 
 namespace kvloupe {
 
-/// Where a recording is opened: nothing = its first sample, layer and head.
+/// Where a recording is opened: nothing = its first sample, layer and head, and no token.
 struct StartView {
     std::optional<std::string> sample; ///< number or id
     std::optional<int> layer;
     std::optional<int> head;
+    std::optional<std::int64_t> token = std::nullopt; ///< key of the cell in view
 };
 
 /// The recording of a window, and the sample in view. Follows Selection::sample and tells the Selection which head to
@@ -36,7 +38,7 @@ public:
 
     /// Starts to open `path`; `sampleChanged` or `failed` follows. What was open is closed.
     void open(const std::filesystem::path& path, StartView start = {});
-    /// Reads the file again, as it is now, and stays at the sample and head in view.
+    /// Reads the file again, as it is now, and stays at the sample, head and token in view.
     void reload();
     void close();
 

@@ -196,6 +196,7 @@ TEST_F(MainWindowTest, ReadsTheFileAgain)
 {
     MainWindow window(&m_settings);
     openAndWait(window, {.sample = "1", .layer = 1, .head = 2});
+    window.selection()->setCell(150, 42);
     makeRecording(path(), {.layers = 2, .heads = 4, .kvHeads = 2, .headDim = 16, .promptTokens = 200, .samples = 3});
     QTest::keyClick(&window, Qt::Key_F5);
     ASSERT_TRUE(waitFor([&] { return window.isReady(); }));
@@ -203,6 +204,7 @@ TEST_F(MainWindowTest, ReadsTheFileAgain)
     EXPECT_EQ(window.selection()->sample(), 1);
     EXPECT_EQ(window.selection()->layer(), 1);
     EXPECT_EQ(window.selection()->head(), 2);
+    EXPECT_EQ(window.selection()->key(), 42);
 }
 
 TEST_F(MainWindowTest, OpensAFolderOfParts)
