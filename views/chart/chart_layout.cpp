@@ -73,22 +73,6 @@ std::vector<double> matrixTicks(int count, double length, double room)
     return ticks;
 }
 
-/// A panel and those under it stand in one slot of the grid.
-struct GridPlace {
-    std::vector<std::size_t> panels;
-};
-
-std::vector<GridPlace> gridPlaces(const Chart& chart)
-{
-    std::vector<GridPlace> places;
-    for (std::size_t index = 0; index < chart.panels.size(); ++index) {
-        if (places.empty() || !chart.panels[index].below)
-            places.emplace_back();
-        places.back().panels.push_back(index);
-    }
-    return places;
-}
-
 std::vector<LegendEntry> legendOf(const Chart& chart)
 {
     std::vector<LegendEntry> legend;
@@ -127,29 +111,193 @@ double placeLegend(std::vector<LegendEntry>& legend, double left, double top, do
     return y - top + 0.6 * font;
 }
 
-/// Whether the lowest panels of a row of the grid have labels below: where one of them has nothing like it underneath.
-bool showsXLabels(const Chart& chart, const std::vector<GridPlace>& places, int row, int columns)
-{
-    const auto count = static_cast<int>(places.size());
-    for (int place = row * columns; place < std::min(count, (row + 1) * columns); ++place) {
-        const int below = place + columns;
-        if (below >= count)
-            return true;
-        const auto& above = places[static_cast<std::size_t>(place)].panels;
-        const auto& under = places[static_cast<std::size_t>(below)].panels;
-        if (chart.panels[above.back()].x.label != chart.panels[under.front()].x.label)
-            return true;
-    }
-    return false;
-}
-
 /// What a panel needs around its plot.
 struct Margins {
     double left = 0.0;
     double right = 0.0;
     double top = 0.0;
     double bottom = 0.0;
+
+    void include(const Margins& other)
+    {
+        left = std::max(left, other.left);
+        right = std::max(right, other.right);
+        top = std::max(top, other.top);
+        bottom = std::max(bottom, other.bottom);
+    }
 };
+
+/// Where a panel stands: a band is a row of panels, counterparts have bands of their own.
+struct GridCell {
+    std::size_t panel = 0;
+    std::size_t column = 0;
+    std::size_t band = 0;
+};
+
+std::size_t columnsOf(const Chart& chart, const ChartSize& size)
+{
+    const auto groups
+        = static_cast<int>(std::ranges::count_if(chart.panels, [](const ChartPanel& panel) { return !panel.below; }));
+    if (groups == 0)
+        return 1;
+    if (size.columns > 0)
+        return static_cast<std::size_t>(std::min(size.columns, groups));
+    const int most = std::clamp(static_cast<int>(size.width / (narrowestPanel * size.font)), 1, groups);
+    // No row with a single panel beside much empty paper: 4 panels in rows of 3 stand better in rows of 2.
+    const int rows = (groups + most - 1) / most;
+    return static_cast<std::size_t>((groups + rows - 1) / rows);
+}
+
+std::vector<GridCell> gridCells(const Chart& chart, std::size_t columns)
+{
+    std::vector<GridCell> cells;
+    std::size_t column = 0;
+    std::size_t firstBand = 0; // of the row in hand
+    std::size_t bands = 0; // so far
+    for (std::size_t panel = 0; panel < chart.panels.size(); ++panel) {
+        if (chart.panels[panel].below && !cells.empty()) {
+            cells.push_back({panel, cells.back().column, cells.back().band + 1});
+        } else {
+            if (column == columns) {
+                column = 0;
+                firstBand = bands;
+            }
+            cells.push_back({panel, column++, firstBand});
+        }
+        bands = std::max(bands, cells.back().band + 1);
+    }
+    return cells;
+}
+
+/// The same label is not repeated in every panel: beside a panel's left neighbour, or anywhere in a band under all of
+/// whose panels it stands again.
+void decideLabels(const Chart& chart, const std::vector<GridCell>& cells, std::vector<PanelLayout>& panels)
+{
+    for (const GridCell& cell : cells) {
+        const ChartPanel& panel = chart.panels[cell.panel];
+        PanelLayout& at = panels[cell.panel];
+        at.showsYLabel = std::ranges::none_of(cells, [&](const GridCell& other) {
+            return other.band == cell.band && other.column + 1 == cell.column
+                && chart.panels[other.panel].y.label == panel.y.label;
+        });
+        const auto repeatedBelow = [&](const GridCell& of) {
+            const GridCell* next = nullptr;
+            for (const GridCell& other : cells)
+                if (other.column == of.column && other.band > of.band && (next == nullptr || other.band < next->band))
+                    next = &other;
+            return next != nullptr && chart.panels[next->panel].x.label == chart.panels[of.panel].x.label;
+        };
+        at.showsXLabel = std::ranges::any_of(
+            cells, [&](const GridCell& other) { return other.band == cell.band && !repeatedBelow(other); });
+    }
+}
+
+/// Sets what does not depend on the place: title, source, ticks of the colour bar. `height`: about that of the plot.
+Margins marginsOf(const ChartPanel& panel, PanelLayout& at, double font, double width, double height)
+{
+    const double small = chartSmallText * font;
+    const int most = std::max(2, static_cast<int>(height / (2.2 * small)));
+    Margins around;
+    if (panel.matrix) {
+        at.colorTicks = niceTicks(panel.matrix->low, panel.matrix->high, std::min(most, 6));
+        around.left = figureTextWidth(QStringLiteral("000"), small);
+        around.right = 4.0 * font + widest(at.colorTicks, small);
+    } else {
+        around.left = widest(niceTicks(panel.y.low, panel.y.high, std::min(most, 7)), small);
+        around.right = 0.8 * font;
+    }
+    around.left += 0.8 * font + (at.showsYLabel ? 1.4 * font : 0.4 * font);
+    at.title = wrapped(panel.title, width - 2.0 * font, font, 2);
+    around.top = 1.25 * font * static_cast<double>(at.title.size()) + 0.3 * font;
+    if (!panel.source.isEmpty()) {
+        at.source = cutTo(panel.source, width - 2.0 * font, small);
+        around.top += 1.25 * small;
+    }
+    around.bottom = 1.2 * font + small + (at.showsXLabel ? 1.4 * font : 0.0);
+    return around;
+}
+
+void placePanel(const ChartPanel& panel, PanelLayout& at, double font, const QRectF& cell, const QRectF& plot)
+{
+    const double small = chartSmallText * font;
+    at.cell = cell;
+    at.plot = plot;
+    at.titleBaseline = cell.top() + font;
+    at.sourceBaseline = at.titleBaseline + 1.25 * font * static_cast<double>(at.title.size() - 1) + 1.25 * small;
+    at.xLabelBaseline = plot.bottom() + 1.9 * font + small;
+    at.yLabelRight = cell.left() + 1.1 * font;
+    if (panel.matrix) {
+        at.xTicks = matrixTicks(panel.matrix->columns, plot.width(), 2.5 * small);
+        at.yTicks = matrixTicks(panel.matrix->rows, plot.height(), 1.3 * small);
+        at.colorBar = QRectF(plot.right() + font, plot.top(), 0.8 * font, plot.height());
+        return;
+    }
+    const auto ticks = [](const ChartAxis& axis, double length, double room, int most) {
+        return niceTicks(axis.low, axis.high, std::clamp(static_cast<int>(length / room), 2, most));
+    };
+    at.xTicks = ticks(panel.x, plot.width(), 4.0 * small, 11);
+    at.yTicks = ticks(panel.y, plot.height(), 2.2 * small, 7);
+}
+
+/// Places panels in rows and columns from `top` on and gives the y below them. `height`: of all of them, 0 = as needed.
+double placePanels(const Chart& chart, const ChartSize& size, double top, double height, ChartLayout& layout)
+{
+    const double font = size.font;
+    const double pad = 0.5 * font;
+    const std::size_t columns = columnsOf(chart, size);
+    const double width = (size.width - 2.0 * pad) / static_cast<double>(columns);
+    const std::vector<GridCell> cells = gridCells(chart, columns);
+    decideLabels(chart, cells, layout.panels);
+    std::size_t bands = 0;
+    for (const GridCell& cell : cells)
+        bands = std::max(bands, cell.band + 1);
+    const auto count = static_cast<double>(bands);
+
+    // Margins are the same for all panels of a column, and for all of a band, so that plots line up.
+    const double roughHeight = height > 0.0 ? std::max(4.0 * font, height / count - 5.0 * font) : 0.6 * width;
+    std::vector<Margins> ofColumn(columns);
+    std::vector<Margins> ofBand(bands);
+    for (const GridCell& cell : cells) {
+        const Margins around = marginsOf(chart.panels[cell.panel], layout.panels[cell.panel], font, width, roughHeight);
+        ofColumn[cell.column].include(around);
+        ofBand[cell.band].include(around);
+    }
+    double narrowest = width;
+    for (const Margins& around : ofColumn)
+        narrowest = std::min(narrowest, width - around.left - around.right);
+    if (!cells.empty() && narrowest < narrowestPlot * font)
+        throw FigureError(fmt::format(
+            "width: {:.0f} mm leave no room for {} panels side by side, expected a larger width, fewer columns or a "
+            "smaller font",
+            size.width / pointsPerMillimetre, columns));
+    double margins = 0.0;
+    for (const Margins& around : ofBand)
+        margins += around.top + around.bottom;
+    const double plotHeight = height > 0.0 && bands > 0
+        ? (height - margins) / count
+        : std::clamp(0.62 * narrowest, readablePlot * font, 22.0 * font);
+    if (!cells.empty() && plotHeight < lowestPlot * font)
+        throw FigureError(fmt::format(
+            "height: {:.0f} mm leave no room for {} rows of panels, expected a larger height or a smaller font",
+            size.height / pointsPerMillimetre, bands));
+    layout.leastHeight += margins + readablePlot * font * count;
+
+    std::vector<double> bandTop;
+    double y = top;
+    for (const Margins& around : ofBand) {
+        bandTop.push_back(y);
+        y += around.top + plotHeight + around.bottom;
+    }
+    for (const GridCell& cell : cells) {
+        const Margins& across = ofColumn[cell.column];
+        const Margins& along = ofBand[cell.band];
+        const double left = pad + width * static_cast<double>(cell.column);
+        placePanel(chart.panels[cell.panel], layout.panels[cell.panel], font,
+            QRectF(left, bandTop[cell.band], width, along.top + plotHeight + along.bottom),
+            QRectF(left + across.left, bandTop[cell.band] + along.top, width - across.left - across.right, plotHeight));
+    }
+    return y;
+}
 
 } // namespace
 
@@ -222,149 +370,8 @@ ChartLayout layOutChart(const Chart& chart, const ChartSize& size)
     layout.noteLines = notes;
     bottom += 1.3 * small * static_cast<double>(notes.size()) + (notes.isEmpty() ? 0.0 : 0.4 * font);
 
-    const std::vector<GridPlace> places = gridPlaces(chart);
-    const auto slotCount = static_cast<int>(places.size());
-    int columns = size.columns > 0 ? size.columns : static_cast<int>(inner / (narrowestPanel * font));
-    columns = std::clamp(columns, 1, std::max(1, slotCount));
-    if (size.columns == 0 && slotCount > 0) {
-        // No row with a single panel beside much empty paper: 4 panels in rows of 3 stand better in rows of 2.
-        const int rows = (slotCount + columns - 1) / columns;
-        columns = (slotCount + rows - 1) / rows;
-    }
-    const int gridRows = slotCount == 0 ? 0 : (slotCount + columns - 1) / columns;
-    const double slotWidth = inner / columns;
-    int bands = 0; // rows of panels, counterparts below included
-    std::vector<int> depth(static_cast<std::size_t>(gridRows), 1);
-    for (int slot = 0; slot < slotCount; ++slot) {
-        int& deepest = depth[static_cast<std::size_t>(slot / columns)];
-        deepest = std::max(deepest, static_cast<int>(places[static_cast<std::size_t>(slot)].panels.size()));
-    }
-    for (const int rows : depth)
-        bands += rows;
-
-    // Margins are the same for all panels of a column, and for all of a row, so that plots line up.
-    const double guessedHeight = size.height > 0.0 && bands > 0
-        ? std::max(4.0 * font, (size.height - top - bottom) / bands - 5.0 * font)
-        : 0.6 * slotWidth;
-    std::vector<Margins> margins(chart.panels.size());
-    std::vector<double> columnLeft(static_cast<std::size_t>(columns), 0.0);
-    std::vector<double> columnRight(static_cast<std::size_t>(columns), 0.0);
-    for (int slot = 0; slot < slotCount; ++slot) {
-        const auto column = static_cast<std::size_t>(slot % columns);
-        const std::vector<std::size_t>& members = places[static_cast<std::size_t>(slot)].panels;
-        for (std::size_t place = 0; place < members.size(); ++place) {
-            const std::size_t index = members[place];
-            const ChartPanel& panel = chart.panels[index];
-            PanelLayout& at = layout.panels[index];
-            Margins& around = margins[index];
-            const bool leftmost = column == 0;
-            if (!leftmost) {
-                const std::vector<std::size_t>& beside = places[static_cast<std::size_t>(slot - 1)].panels;
-                at.showsYLabel = place >= beside.size() || chart.panels[beside[place]].y.label != panel.y.label;
-            }
-            at.showsXLabel = place + 1 < members.size() ? chart.panels[members[place + 1]].x.label != panel.x.label
-                                                        : showsXLabels(chart, places, slot / columns, columns);
-            const int most = std::max(2, static_cast<int>(guessedHeight / (2.2 * small)));
-            if (panel.matrix) {
-                at.colorTicks = niceTicks(panel.matrix->low, panel.matrix->high, std::min(most, 6));
-                around.left = figureTextWidth(QStringLiteral("000"), small);
-                around.right
-                    = 1.0 * font + 0.8 * font + 0.6 * font + widest(at.colorTicks, small) + 0.4 * font + 1.2 * font;
-            } else {
-                at.yTicks = niceTicks(panel.y.low, panel.y.high, std::min(most, 7));
-                around.left = widest(at.yTicks, small);
-                around.right = 0.8 * font;
-            }
-            around.left += 0.8 * font + (at.showsYLabel ? 1.4 * font : 0.4 * font);
-            at.title = wrapped(panel.title, slotWidth - 2.0 * font, font, 2);
-            around.top = 1.25 * font * static_cast<double>(at.title.size()) + 0.3 * font;
-            if (!panel.source.isEmpty()) {
-                at.source = cutTo(panel.source, slotWidth - 2.0 * font, small);
-                around.top += 1.25 * small;
-            }
-            around.bottom = 0.6 * font + small + (at.showsXLabel ? 1.4 * font : 0.0) + 0.6 * font;
-            columnLeft[column] = std::max(columnLeft[column], around.left);
-            columnRight[column] = std::max(columnRight[column], around.right);
-        }
-    }
-    std::vector<double> bandTop;
-    std::vector<double> bandBottom;
-    std::vector<std::size_t> firstBand;
-    for (int row = 0; row < gridRows; ++row) {
-        firstBand.push_back(bandTop.size());
-        for (int place = 0; place < depth[static_cast<std::size_t>(row)]; ++place) {
-            double above = 0.0;
-            double under = 0.0;
-            for (int slot = row * columns; slot < std::min(slotCount, (row + 1) * columns); ++slot) {
-                const auto& members = places[static_cast<std::size_t>(slot)].panels;
-                if (static_cast<std::size_t>(place) < members.size()) {
-                    above = std::max(above, margins[members[static_cast<std::size_t>(place)]].top);
-                    under = std::max(under, margins[members[static_cast<std::size_t>(place)]].bottom);
-                }
-            }
-            bandTop.push_back(above);
-            bandBottom.push_back(under);
-        }
-    }
-
-    double narrowest = std::numeric_limits<double>::max();
-    for (std::size_t column = 0; column < columnLeft.size(); ++column)
-        narrowest = std::min(narrowest, slotWidth - columnLeft[column] - columnRight[column]);
-    if (slotCount > 0 && narrowest < narrowestPlot * font)
-        throw FigureError(fmt::format(
-            "width: {:.0f} mm leave no room for {} panels side by side, expected a larger width, fewer columns or a "
-            "smaller font",
-            size.width / pointsPerMillimetre, columns));
-    double around = 0.0;
-    for (std::size_t band = 0; band < bandTop.size(); ++band)
-        around += bandTop[band] + bandBottom[band];
-    const double natural = std::clamp(0.62 * narrowest, readablePlot * font, 22.0 * font);
-    double plotHeight = natural;
-    if (size.height > 0.0 && bands > 0) {
-        plotHeight = (size.height - top - bottom - around) / bands;
-        if (plotHeight < lowestPlot * font)
-            throw FigureError(fmt::format(
-                "height: {:.0f} mm leave no room for {} rows of panels, expected a larger height or a smaller font",
-                size.height / pointsPerMillimetre, bands));
-    }
-
-    layout.leastHeight = top + bottom + around + readablePlot * font * bands;
-    double y = top;
-    for (int row = 0; row < gridRows; ++row) {
-        for (int place = 0; place < depth[static_cast<std::size_t>(row)]; ++place) {
-            const std::size_t band = firstBand[static_cast<std::size_t>(row)] + static_cast<std::size_t>(place);
-            for (int slot = row * columns; slot < std::min(slotCount, (row + 1) * columns); ++slot) {
-                const auto& members = places[static_cast<std::size_t>(slot)].panels;
-                if (static_cast<std::size_t>(place) >= members.size())
-                    continue;
-                const std::size_t index = members[static_cast<std::size_t>(place)];
-                const auto column = static_cast<std::size_t>(slot % columns);
-                const ChartPanel& panel = chart.panels[index];
-                PanelLayout& at = layout.panels[index];
-                const double x = pad + slotWidth * static_cast<double>(column);
-                at.cell = QRectF(x, y, slotWidth, bandTop[band] + plotHeight + bandBottom[band]);
-                at.plot = QRectF(x + columnLeft[column], y + bandTop[band],
-                    slotWidth - columnLeft[column] - columnRight[column], plotHeight);
-                at.titleBaseline = y + font;
-                at.sourceBaseline
-                    = at.titleBaseline + 1.25 * font * static_cast<double>(at.title.size() - 1) + 1.25 * small;
-                at.xLabelBaseline = at.plot.bottom() + 0.6 * font + small + 1.3 * font;
-                at.yLabelRight = x + 1.1 * font;
-                const double narrow = 2.2 * small;
-                if (panel.matrix) {
-                    at.xTicks = matrixTicks(panel.matrix->columns, at.plot.width(), 2.5 * small);
-                    at.yTicks = matrixTicks(panel.matrix->rows, at.plot.height(), 1.3 * small);
-                    at.colorBar = QRectF(at.plot.right() + font, at.plot.top(), 0.8 * font, at.plot.height());
-                } else {
-                    at.xTicks = niceTicks(panel.x.low, panel.x.high,
-                        std::clamp(static_cast<int>(at.plot.width() / (4.0 * small)), 2, 11));
-                    at.yTicks = niceTicks(
-                        panel.y.low, panel.y.high, std::clamp(static_cast<int>(at.plot.height() / narrow), 2, 7));
-                }
-            }
-            y += bandTop[band] + plotHeight + bandBottom[band];
-        }
-    }
+    layout.leastHeight = top + bottom;
+    const double y = placePanels(chart, size, top, size.height > 0.0 ? size.height - top - bottom : 0.0, layout);
     layout.noteBaseline = y + 0.2 * font + small;
     layout.page = QSizeF(size.width, size.height > 0.0 ? size.height : y + bottom);
     return layout;

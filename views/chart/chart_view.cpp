@@ -9,6 +9,7 @@
 #include <QHelpEvent>
 #include <QKeyEvent>
 #include <QMouseEvent>
+#include <QTextDocument>
 #include <QToolTip>
 
 #include <algorithm>
@@ -19,6 +20,15 @@ namespace kvloupe {
 namespace {
 
 constexpr double hitRadius = 7.0; ///< points
+constexpr qsizetype widestTooltip = 100; ///< characters
+
+/// Tooltips of plain text do not break their lines; those of rich text do.
+QString tooltipText(const QString& text)
+{
+    const QStringList lines = text.split(QLatin1Char('\n'));
+    const bool isWide = std::ranges::any_of(lines, [](const QString& line) { return line.size() > widestTooltip; });
+    return isWide ? Qt::convertFromPlainText(text, Qt::WhiteSpaceNormal) : text;
+}
 
 int clampedStep(int value, int step, int count)
 {
@@ -194,7 +204,7 @@ bool ChartView::event(QEvent* event)
     if (event->type() == QEvent::ToolTip) {
         const auto* help = static_cast<QHelpEvent*>(event);
         if (const auto target = targetAt(help->pos()))
-            QToolTip::showText(help->globalPos(), targetText(m_chart, *target), this);
+            QToolTip::showText(help->globalPos(), tooltipText(targetText(m_chart, *target)), this);
         else
             QToolTip::hideText();
         return true;
@@ -297,7 +307,8 @@ std::optional<ChartTarget> ChartView::afterKey(int key) const
 void ChartView::showCurrentText()
 {
     if (m_current)
-        QToolTip::showText(mapToGlobal(pixelOf(*m_current) + QPoint(8, 8)), targetText(m_chart, *m_current), this);
+        QToolTip::showText(
+            mapToGlobal(pixelOf(*m_current) + QPoint(8, 8)), tooltipText(targetText(m_chart, *m_current)), this);
 }
 
 void ChartView::keyPressEvent(QKeyEvent* event)

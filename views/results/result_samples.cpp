@@ -127,6 +127,8 @@ QVariant ResultSamples::data(const QModelIndex& index, int role) const
     switch (index.column()) {
     case SampleColumn:
         return QString::fromStdString(here.key.sample);
+    case MethodColumn:
+        return QString::fromStdString(here.method.spec);
     case VerdictColumn:
         if (sorting)
             return outcome ? outcome->score : -1.0;
@@ -190,6 +192,8 @@ QVariant ResultSamples::headerData(int section, Qt::Orientation orientation, int
     switch (section) {
     case SampleColumn:
         return tr("Sample");
+    case MethodColumn:
+        return tr("Method");
     case VerdictColumn:
         return tr("Verdict");
     case FullColumn:

@@ -26,6 +26,7 @@ class ResultSamples final : public QAbstractTableModel {
 public:
     enum Column {
         SampleColumn,
+        MethodColumn, ///< of a mean over methods
         VerdictColumn,
         FullColumn,
         AnswerColumn,

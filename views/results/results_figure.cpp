@@ -93,16 +93,18 @@ ResultsFigure resultsFigureFromJson(std::string_view text, const std::filesystem
         throw FigureError(fmt::format("{}: field \"figure\" is \"{}\", expected one of {}", source.string(), name,
             fmt::join(resultsFigureNames(), ", ")));
     ResultsFigure figure = *known;
-    fields.paths("inputs", figure.files);
-    if (figure.published)
+    if (figure.published) {
         fields.choice("measure", figure.spec.measure, resultMeasureFromName, "accuracy or relative-drop");
-    fields.choice("axis", figure.spec.axis, resultAxisFromName, "kept, realised or tokens");
+        fields.text("table", figure.spec.table);
+    } else {
+        fields.paths("inputs", figure.files);
+        fields.choice("axis", figure.spec.axis, resultAxisFromName, "kept, realised or tokens");
+        fields.boolean("paper", figure.spec.paper);
+        fields.texts("tasks", figure.spec.tasks);
+    }
     fields.choice("lines", figure.spec.lines, resultLinesFromName, "methods, tasks, shots or models");
-    fields.boolean("paper", figure.spec.paper);
     fields.boolean("same_scale", figure.spec.sameScale);
-    fields.texts("tasks", figure.spec.tasks);
     fields.texts("methods", figure.spec.methods);
-    fields.text("table", figure.spec.table);
     readChartPage(fields, figure.page, figure.title);
     fields.rejectUnknown();
     return figure;

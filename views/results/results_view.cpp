@@ -92,6 +92,7 @@ ResultsView::ResultsView(QWidget* parent)
     m_remarks->setTextFormat(Qt::PlainText);
     m_remarks->setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
     m_remarks->setContentsMargins(6, 4, 6, 4);
+    m_remarks->setAccessibleName(tr("What is wrong with the files"));
     m_remarks->setObjectName(QStringLiteral("resultsRemarks"));
     m_remarks->hide();
     m_chart->setAccessibleName(tr("Results by task, method and budget"));
@@ -257,8 +258,7 @@ void ResultsView::adoptModel()
     const std::optional<ChartTarget> before = m_chart->current();
     std::optional<ChartTarget> same;
     if (before)
-        same = m_model->sameTarget(*before, m_shown);
-    m_shown = m_model->chart();
+        same = m_model->sameTarget(*before, m_chart->chart());
     m_chart->setCurrent(std::nullopt);
     m_chart->setChart(m_model->chart());
     m_chart->setCurrent(same);
@@ -292,6 +292,7 @@ void ResultsView::showSamples()
     m_point->setText(text.section(QLatin1Char('\n'), 0, 0));
     m_point->setToolTip(text);
     m_samples->setRows(m_model->data(), m_model->rowsOf(*target));
+    m_table->setColumnHidden(ResultSamples::MethodColumn, m_model->spec().lines == ResultLines::Methods);
     for (int index = 0; index < m_filter->count(); ++index)
         m_filter->setItemText(index,
             filterText(allSampleFilters[static_cast<std::size_t>(index)],

@@ -78,7 +78,6 @@ private:
     ResultSamples* m_samples;
     FilteredSamples* m_filtered;
     ChartExporter* m_exporter;
-    Chart m_shown; ///< what the current point of the chart belongs to
     QToolBar* m_toolBar;
     QComboBox* m_measure = nullptr;
     QComboBox* m_axis = nullptr;

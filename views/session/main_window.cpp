@@ -37,7 +37,10 @@ namespace kvloupe {
 
 namespace {
 
-const QString resultsDock = QStringLiteral("resultsDock");
+QString resultsDock()
+{
+    return QStringLiteral("resultsDock");
+}
 
 QString toText(const std::filesystem::path& path)
 {
@@ -149,7 +152,7 @@ void MainWindow::buildDocks()
         {.area = Qt::RightDockWidgetArea, .tabWith = QStringLiteral("whyDock"), .digit = Qt::Key_0});
     m_docks.add(QStringLiteral("shotsDock"), tr("Shots"), m_shotsView,
         {.area = Qt::BottomDockWidgetArea, .tabWith = QStringLiteral("textDock"), .digit = Qt::Key_6});
-    m_docks.add(resultsDock, tr("Results"), m_resultsView,
+    m_docks.add(resultsDock(), tr("Results"), m_resultsView,
         {.area = Qt::BottomDockWidgetArea, .tabWith = QStringLiteral("textDock"), .digit = Qt::Key_8, .isOpen = false});
     m_docks.add(QStringLiteral("sparsityDock"), tr("Sparsity"), m_sparsityView,
         {.area = Qt::BottomDockWidgetArea, .tabWith = QStringLiteral("textDock"), .digit = Qt::Key_9, .isOpen = false});
@@ -232,9 +235,9 @@ void MainWindow::showResults(const std::filesystem::path& path)
 {
     m_settings->addRecentFile(QFileInfo(toText(path)).absoluteFilePath());
     m_resultsView->addFiles({path});
-    m_docks.raise(resultsDock);
+    m_docks.raise(resultsDock());
     // Small multiples need room: half of the window, and more while there is no recording to see.
-    m_docks.setHeight(resultsDock, m_recording->isOpen() ? height() / 2 : height() * 3 / 4);
+    m_docks.setHeight(resultsDock(), m_recording->isOpen() ? height() / 2 : height() * 3 / 4);
 }
 
 void MainWindow::showRecording()

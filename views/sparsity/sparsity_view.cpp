@@ -44,6 +44,7 @@ SparsityView::SparsityView(QWidget* parent)
     m_problem->setTextFormat(Qt::PlainText);
     m_problem->setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
     m_problem->setContentsMargins(6, 4, 6, 4);
+    m_problem->setAccessibleName(tr("Why nothing is shown"));
     m_problem->setObjectName(QStringLiteral("sparsityProblem"));
     m_problem->hide();
     m_progress->setRange(0, 1000);

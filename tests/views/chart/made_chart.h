@@ -4,6 +4,8 @@
 
 #include "views/chart/chart.h"
 
+#include <cmath>
+
 namespace kvloupe {
 
 /// Two tasks with two lines each, of which the second task has a counterpart from elsewhere under it.
@@ -15,7 +17,7 @@ inline Chart madeLines()
         int number = 0;
         for (const double y : values) {
             series.points.push_back(
-                {x, y, Interval{y - 5.0, y + 5.0}, 40, QStringLiteral("%1: %2 %").arg(name).arg(y), number++});
+                {x, y, Interval{y - 5.0, y + 5.0}, 40, QStringLiteral("%1: %2 %").arg(name).arg(y), number++, {}});
             x += 20.0;
         }
         return series;

@@ -155,6 +155,10 @@ TEST_F(ResultsViewTest, ShowsOtherMeasuresAndBudgetsAndKeepsThePoint)
     QTest::keyClick(lines, Qt::Key_End);
     EXPECT_FALSE(view->chartView()->current()) << "a mean over methods is another point";
     EXPECT_FALSE(view->table()->isVisible());
+    QApplication::processEvents();
+    clickPoint({0, 0, 0, -1, -1});
+    EXPECT_EQ(view->table()->model()->rowCount(), 20) << "ten samples of two methods";
+    EXPECT_FALSE(view->table()->isColumnHidden(ResultSamples::MethodColumn));
 }
 
 TEST_F(ResultsViewTest, PutsThePaperBesideOursOnDemand)
