@@ -34,6 +34,9 @@ protected:
     /// The next messages that contain `part` are part of the test.
     void expectMessage(const QString& part) { m_expected.push_back(part); }
 
+    /// For tests that do on the window's thread what programs do on others.
+    void allowSlowEvents() { m_allowsSlowEvents = true; }
+
     /// Shows `widget` at a size and waits until it is painted.
     static void showAndWait(QWidget& widget, int width, int height);
     /// Runs the event loop until `condition` holds; false after `timeoutMs`.
@@ -43,6 +46,7 @@ private:
     QTemporaryDir m_directory;
     std::unique_ptr<QSettings> m_settings;
     QStringList m_expected;
+    bool m_allowsSlowEvents = false;
 };
 
 } // namespace kvloupe

@@ -47,8 +47,8 @@ std::vector<Gesture> gestures()
         {window, tr("Ctrl+E"), tr("export the figure as PDF, SVG, PNG or CSV")},
         {window, tr("F6"), tr("next panel")},
         {window, tr("Ctrl+Z, Ctrl+Shift+Z"), tr("undo and redo an edit of the session")},
-        {window, tr("Alt+1 to Alt+7, Alt+0"),
-            tr("show or hide samples, heads, methods, text, why, shots, timeline; overlap")},
+        {window, tr("Alt+1 to Alt+9, Alt+0"),
+            tr("show or hide samples, heads, methods, text, why, shots, timeline, results, sparsity, overlap")},
         {window, tr("Ctrl+Shift+P"), tr("find a command by a part of its name")},
         {window, tr("F1"), tr("this sheet")},
     };

@@ -30,8 +30,10 @@ ShotBar::ShotBar(ShotsModel* model, QWidget* parent)
     setAccessibleName(tr("Shots along the prompt"));
     setAccessibleDescription(tr("Up and down choose a border, left and right move it"));
     connect(m_model, &ShotsModel::changed, this, [this] {
-        if (m_edge && m_edge->shot >= static_cast<int>(m_model->shots().size()))
+        if (m_edge && m_edge->shot >= static_cast<int>(m_model->shots().size())) {
             m_edge.reset();
+            m_dragged.reset();
+        }
         updateGeometry();
         update();
     });

@@ -129,11 +129,6 @@ void TokenPanel::follow(const ViewModels& models, const TimelineModel* timeline)
     connect(models.methods, &MethodModel::currentChanged, this, &TokenPanel::showReplay);
 }
 
-void TokenPanel::setVoters(Voters voters)
-{
-    m_voters->setCurrentIndex(static_cast<int>(voters));
-}
-
 void TokenPanel::showVotes()
 {
     if (!m_models.replay)

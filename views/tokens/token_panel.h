@@ -34,7 +34,6 @@ public:
     TokenView* view() const { return m_view; }
     /// One line of plain text: "SnapKV keeps 213 of 712 tokens in layer 12, KV head 2".
     void setCaption(const QString& caption);
-    void setVoters(Voters voters);
     void openFindBar();
     void closeFindBar();
 

@@ -18,6 +18,8 @@ namespace kvloupe {
 /// A heat map of 700 x 560 pixels over a made-up map.
 class HeatMapTest : public WidgetTest {
 protected:
+    HeatMapTest() { allowSlowEvents(); } // FakeTiles makes its tiles where they are asked for
+
     void open(std::int64_t tokens, FakeTiles::Cell cell, std::vector<Span> spans = {})
     {
         sample = makeSample(tokens);

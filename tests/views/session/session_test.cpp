@@ -10,6 +10,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <random>
+
 namespace kvloupe {
 namespace {
 
@@ -86,6 +88,43 @@ TEST(SessionFile, CutsWhatIsFoundToALine)
 {
     EXPECT_LT(problemOf(with("/recording", std::string(5000, 'x'))).size(), 200U);
     EXPECT_EQ(problemOf(std::string(200'000, '[')), "r.kvsession: not JSON, expected a session");
+}
+
+TEST(SessionFile, DamageIsAProblemOrASessionThatFits)
+{
+    const std::string whole = sessionToJson(contents, twoSamples());
+    std::mt19937 random(7);
+    int refused = 0;
+    for (int round = 0; round < 20'000; ++round) {
+        std::string text = whole;
+        for (auto change = random() % 3; change < 3; ++change) {
+            const std::size_t at = random() % text.size();
+            switch (random() % 4) {
+            case 0:
+                text[at] = static_cast<char>(random());
+                break;
+            case 1:
+                text.erase(at, random() % 9);
+                break;
+            case 2:
+                text.insert(at, text.substr(random() % text.size(), random() % 40));
+                break;
+            default:
+                text[at] = static_cast<char>('0' + random() % 10);
+            }
+        }
+        try {
+            const SessionContents read = sessionFromJson(text, "s", "u-1", twoSamples());
+            for (const auto& [sample, shots] : read.shots) {
+                ASSERT_TRUE(sample == 0 || sample == 1) << text;
+                for (const TokenRange& shot : shots)
+                    ASSERT_TRUE(shot.begin >= 0 && shot.begin < shot.end && shot.end <= 20) << text;
+            }
+        } catch (const SessionError&) {
+            ++refused;
+        }
+    }
+    EXPECT_GT(refused, 10'000);
 }
 
 TEST(SessionFile, LiesBesideTheRecording)

@@ -137,6 +137,19 @@ TEST_F(ShotsViewTest, EscapeGivesADragUp)
     EXPECT_EQ(shots(), before);
 }
 
+TEST_F(ShotsViewTest, ADragOfAShotThatWentMovesNothing)
+{
+    ShotsView view(m_models, &m_session);
+    showAndWait(view, 700, 400);
+    openAndWait();
+    const QPoint from(static_cast<int>(view.bar()->xOf(shots().back().end)), 20);
+    QTest::mousePress(view.bar(), Qt::LeftButton, {}, from);
+    m_session.setShots({{5, 50}}, QStringLiteral("one"));
+    QTest::mouseMove(view.bar(), from - QPoint(40, 0));
+    QTest::mouseRelease(view.bar(), Qt::LeftButton, {}, from - QPoint(40, 0));
+    EXPECT_EQ(shots(), (Shots{{5, 50}}));
+}
+
 TEST_F(ShotsViewTest, BordersMoveByKeyboard)
 {
     ShotsView view(m_models, &m_session);
