@@ -3,6 +3,7 @@
 #include "app/commands/train_adapter_command.h"
 
 #include "app/commands/run_reporter.h"
+#include "app/text_table.h"
 #include "capture/checkpoint/model_catalog.h"
 #include "capture/training/training_run.h"
 #include "core/progress/interrupt.h"
@@ -24,6 +25,7 @@ struct Arguments {
     std::string out;
     TrainingOptions training;
     std::int64_t saveEvery = 20;
+    std::int64_t evaluate = 0;
     bool resume = false;
     bool overwrite = false;
     bool json = false;
@@ -53,19 +55,29 @@ void run(const Arguments& arguments)
     options.out = arguments.out;
     options.command = commandText(arguments);
     options.saveEvery = arguments.saveEvery;
+    options.evaluationItems = arguments.evaluate;
     options.resume = arguments.resume;
     options.overwrite = arguments.overwrite;
     const TrainingSummary summary = runTraining(options, {events.progress});
     reporter.end();
     if (arguments.json) {
-        fmt::print("{}\n",
-            nlohmann::ordered_json{{"adapter", arguments.out}, {"steps", summary.steps},
-                {"resumed_at", summary.resumedAt}, {"tokens", summary.tokens}, {"first_loss", summary.firstLoss},
-                {"last_loss", summary.lastLoss}, {"seconds", summary.seconds}}
-                .dump());
+        nlohmann::ordered_json line{{"adapter", arguments.out}, {"steps", summary.steps},
+            {"resumed_at", summary.resumedAt}, {"tokens", summary.tokens}, {"first_loss", summary.firstLoss},
+            {"last_loss", summary.lastLoss}, {"seconds", summary.seconds}};
+        for (const TaskAccuracy& task : summary.accuracy)
+            line["accuracy"].push_back(
+                {{"task", task.task}, {"level", task.level}, {"samples", task.samples}, {"correct", task.correct}});
+        fmt::print("{}\n", line.dump());
     } else {
         fmt::print("{}: {} steps, {} tokens, loss {:.3f} at first, {:.3f} at last, {}\n", arguments.out, summary.steps,
             summary.tokens, summary.firstLoss, summary.lastLoss, durationText(summary.seconds));
+        TextTable table({"task", ">level", ">shots", ">right", ">of", ">tokens"});
+        for (const TaskAccuracy& task : summary.accuracy)
+            table.add({task.task, fmt::format("{}", task.level), fmt::format("{}", task.shots),
+                fmt::format("{}", task.correct), fmt::format("{}", task.samples),
+                fmt::format("{:.0f}", task.meanTokens)});
+        if (!summary.accuracy.empty())
+            fmt::print("\n{}", table.text());
     }
 }
 
@@ -117,6 +129,12 @@ void addTrainAdapterCommand(CLI::App& program)
         ->type_name("S");
     command->add_option("--save-every", arguments->saveEvery, "Steps between two saved states")
         ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000}))
+        ->capture_default_str()
+        ->type_name("N");
+    command
+        ->add_option("--evaluate", arguments->evaluate,
+            "At the end ask N held-out items of every task with a full cache, and write down the accuracy")
+        ->check(CLI::Range(std::int64_t{0}, TrainingMixture::heldOutItems))
         ->capture_default_str()
         ->type_name("N");
     command->add_option("--threads", training.threads, "Threads to use (default: all cores)")

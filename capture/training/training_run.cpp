@@ -3,7 +3,9 @@
 #include "capture/training/training_run.h"
 
 #include "capture/adapter/adapter_files.h"
+#include "capture/checkpoint/bounded_json.h"
 #include "capture/checkpoint/checkpoint.h"
+#include "capture/checkpoint/safetensors_writer.h"
 #include "capture/model/model_error.h"
 #include "capture/model/transformer.h"
 #include "capture/tokenizer/tokenizer.h"
@@ -73,6 +75,28 @@ nlohmann::ordered_json factsOf(const TrainingRunOptions& options, const AdapterT
         {"command", options.command}, {"versions", {{"kvloupe", KVLOUPE_VERSION}, {"libtorch", TORCH_VERSION}}}};
 }
 
+/// Asks the adapter that lies in the folder, float16 as it is, and writes down what it answered rightly.
+std::vector<TaskAccuracy> evaluateAdapter(const TrainingRunOptions& options, const Checkpoint& checkpoint,
+    const Tokenizer& tokenizer, const std::function<bool(std::string_view, double)>& report)
+{
+    LoadOptions load;
+    load.threads = options.training.threads;
+    load.adapter = Adapter::read(options.out);
+    const auto model = Transformer::load(checkpoint, load);
+    auto accuracy = measureAccuracy(*model, tokenizer, load.adapter->thinks(), options.evaluationItems,
+        [&](double fraction) { return report("asking", fraction); });
+
+    const std::filesystem::path file = options.out / adapterFactsFile;
+    auto facts = nlohmann::ordered_json::parse(readSmallFile(file, 1U << 20));
+    facts["accuracy"] = nlohmann::ordered_json::array();
+    for (const TaskAccuracy& task : accuracy)
+        facts["accuracy"].push_back(
+            {{"task", task.task}, {"level", task.level}, {"shots", task.shots}, {"seed", 0}, {"samples", task.samples},
+                {"correct", task.correct}, {"unfinished", task.unfinished}, {"mean_tokens", task.meanTokens}});
+    writeFileAtomically(file, facts.dump(2) + "\n");
+    return accuracy;
+}
+
 } // namespace
 
 TrainingSummary runTraining(const TrainingRunOptions& options, const TrainingRunEvents& events)
@@ -121,6 +145,8 @@ TrainingSummary runTraining(const TrainingRunOptions& options, const TrainingRun
     summary.firstLoss = log.firstLoss();
     summary.lastLoss = log.lastLoss();
     summary.seconds = log.seconds();
+    if (options.evaluationItems > 0)
+        summary.accuracy = evaluateAdapter(options, *checkpoint, *tokenizer, report);
     return summary;
 }
 

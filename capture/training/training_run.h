@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "capture/training/adapter_evaluation.h"
 #include "capture/training/adapter_trainer.h"
 
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace kvloupe {
 
@@ -20,13 +22,15 @@ struct TrainingRunOptions {
     std::filesystem::path out; ///< folder of the adapter
     std::string command; ///< for kvloupe_adapter.json
     std::int64_t saveEvery = 20; ///< steps between two saved states
+    /// Items of each task that the finished adapter is asked; what it knows goes into kvloupe_adapter.json. 0 = none.
+    std::int64_t evaluationItems = 0;
     bool resume = false;
     bool overwrite = false;
 };
 
 /// What happens on the way; may be empty.
 struct TrainingRunEvents {
-    /// A stage ("loading the model", "training") and its fraction in [0, 1]; false stops after the step.
+    /// A stage ("loading the model", "training", "asking") and its fraction in [0, 1]; false stops after the step.
     std::function<bool(std::string_view stage, double fraction)> progress;
 };
 
@@ -37,6 +41,7 @@ struct TrainingSummary {
     double firstLoss = 0.0; ///< nats per answer token, mean over the first steps
     double lastLoss = 0.0; ///< the same over the last steps
     double seconds = 0.0; ///< of all steps
+    std::vector<TaskAccuracy> accuracy; ///< empty when nothing was asked
 };
 
 /// Trains an adapter into a folder. Beside the three files of the adapter there are `training_state.safetensors`

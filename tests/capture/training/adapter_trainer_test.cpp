@@ -4,7 +4,11 @@
 
 #include "capture/adapter/adapter.h"
 #include "capture/checkpoint/bounded_json.h"
+#include "capture/checkpoint/checkpoint.h"
 #include "capture/model/model_error.h"
+#include "capture/model/transformer.h"
+#include "capture/tasks/task_suite.h"
+#include "capture/tokenizer/tokenizer.h"
 #include "tests/support/byte_llama.h"
 #include "tests/support/temporary_folder.h"
 
@@ -138,6 +142,40 @@ TEST_F(AdapterTraining, WhatWasTrainedIsReadBackAndSaysWhatItIs)
     const nlohmann::json facts = readJsonObject(out("mine") / "kvloupe_adapter.json");
     EXPECT_EQ(facts.at("steps_done"), 6);
     EXPECT_EQ(facts.at("base_model_sha256").get<std::string>().size(), 64U);
+}
+
+TEST_F(AdapterTraining, AFinishedAdapterIsAskedAndWhatItKnowsIsWrittenDown)
+{
+    TrainingRunOptions options = optionsFor(model(), out("mine"));
+    options.training.steps = 2;
+    runTraining(options, {});
+    options.resume = true;
+    options.evaluationItems = 2;
+    const TrainingSummary summary = runTraining(options, {});
+    ASSERT_EQ(summary.accuracy.size(), TrainingMixture::parts().size());
+    const nlohmann::json facts = readJsonObject(out("mine") / "kvloupe_adapter.json");
+    ASSERT_EQ(facts.at("accuracy").size(), summary.accuracy.size());
+    EXPECT_EQ(facts.at("steps_done"), 2);
+
+    // The first task once more, one prompt after the other.
+    LoadOptions load;
+    load.adapter = Adapter::read(out("mine"));
+    const auto merged = Transformer::load(*Checkpoint::open(model()), load);
+    const auto tokenizer = Tokenizer::open(model());
+    TaskOptions two;
+    two.samples = 2;
+    two.level = 1;
+    std::size_t tokens = 0;
+    for (const TaskItem& item : findTask("wk").items(two)) {
+        KvCache cache = merged->makeCache(512);
+        const auto logits = merged->prefill(tokenizer->encode(item.text).ids, cache).lastLogits;
+        tokens += merged->generateGreedy(cache, logits, item.maxNewTokens, merged->config().eosIds).size();
+    }
+    EXPECT_EQ(summary.accuracy[0].task, "wk");
+    EXPECT_EQ(summary.accuracy[0].samples, 2);
+    EXPECT_EQ(summary.accuracy[0].shots, 5);
+    EXPECT_DOUBLE_EQ(summary.accuracy[0].meanTokens, static_cast<double>(tokens) / 2.0);
+    EXPECT_EQ(facts.at("accuracy").at(0).at("correct"), summary.accuracy[0].correct);
 }
 
 TEST_F(AdapterTraining, AStateOfOtherOptionsIsRefused)
