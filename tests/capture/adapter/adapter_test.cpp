@@ -119,5 +119,18 @@ TEST(AdapterCatalog, AFolderIsItselfAndAnUnknownNameIsRefused)
     }
 }
 
+TEST(AdapterCatalog, EveryShippedAdapterIsFoundByNameAndSaysWhatItIs)
+{
+    for (const auto& [name, role] : {std::pair{"smollm2-135m-instruct-short", "instruct-adapter"},
+             std::pair{"smollm2-135m-reasoning", "reasoning-adapter"}}) {
+        const auto adapter = Adapter::read(findAdapter(name));
+        EXPECT_EQ(adapter->name(), name);
+        EXPECT_EQ(adapter->role(), role);
+        EXPECT_EQ(adapter->thinks(), adapter->role() == "reasoning-adapter");
+        EXPECT_EQ(adapter->weights().modules.size(), 210U); // 30 layers of 7 projections
+        EXPECT_TRUE(std::filesystem::exists(findAdapter(name) / "README.md"));
+    }
+}
+
 } // namespace
 } // namespace kvloupe
