@@ -46,7 +46,7 @@ TEST(CommandLine, ListsEveryCommandInItsOwnHelp)
     EXPECT_EQ(run.status, 0);
     for (const std::string& command : ownCommands)
         EXPECT_THAT(run.out, HasSubstr("\n  " + command + " ")) << command;
-    for (const char* command : {"capture", "view", "figure"})
+    for (const char* command : {"capture", "evaluate", "train-adapter", "view", "figure"})
         EXPECT_THAT(run.out, HasSubstr(std::string("\n  ") + command + " ")) << command;
 }
 
@@ -184,7 +184,7 @@ TEST_F(WithoutSiblings, StillPrintsAManualPageWithEveryCommand)
 {
     const ProgramRun run = runProgramFile(m_program, {"--man"}, m_options);
     EXPECT_EQ(run.status, 0);
-    for (const char* command : {"info", "replay", "capture", "view", "figure"})
+    for (const char* command : {"info", "replay", "capture", "evaluate", "train\\-adapter", "view", "figure"})
         EXPECT_THAT(run.out, HasSubstr(std::string(".SS ") + command + "\n")) << command;
 }
 

@@ -88,7 +88,7 @@ TEST(ManPage, OfTheBuiltProgramHoldsTheCommandsOfAllPrograms)
     ASSERT_EQ(run.status, 0);
     EXPECT_THAT(run.out, ::testing::StartsWith(".TH KVLOUPE 1 "));
     for (const char* command : {"info", "verify", "methods", "replay", "analyze", "summarize", "tokenize", "models",
-             "capture", "view", "figure"})
+             "capture", "evaluate", "train\\-adapter", "view", "figure"})
         EXPECT_THAT(sectionOf(run.out, command), Not(IsEmpty())) << command;
     if (isBuilt("kvloupe-run")) {
         EXPECT_THAT(sectionOf(run.out, "capture"), HasSubstr("\\-\\-prompt\\-file"));

@@ -190,6 +190,33 @@ TEST_F(AdapterTraining, AStateOfOtherOptionsIsRefused)
     EXPECT_NE(refusalOf(options).find("the state belongs to another training"), std::string::npos);
 }
 
+TEST_F(AdapterTraining, ADamagedStateOrLogIsRefused)
+{
+    TrainingRunOptions options = optionsFor(model(), out("mine"));
+    runUntil(options, 3);
+    options.resume = true;
+    const auto state = out("mine") / "training_state.safetensors";
+    const auto log = out("mine") / "training_log.jsonl";
+    const std::string wholeState = bytesOf(state);
+    const std::string wholeLog = bytesOf(log);
+    const auto write = [](const std::filesystem::path& file, const std::string& bytes) {
+        std::ofstream(file, std::ios::binary) << bytes;
+    };
+
+    write(state, wholeState.substr(0, wholeState.size() / 2));
+    EXPECT_NE(refusalOf(options).find("training_state.safetensors"), std::string::npos);
+    write(state, bytesOf(out("mine") / "adapter_model.safetensors"));
+    EXPECT_NE(refusalOf(options).find("no state of a training"), std::string::npos);
+    write(state, wholeState);
+
+    write(log, wholeLog.substr(0, wholeLog.find('\n') + 1));
+    EXPECT_NE(refusalOf(options).find("found 1 steps, expected the 3 of the saved state"), std::string::npos);
+    write(log, "{\"step\":1}\n" + wholeLog);
+    EXPECT_NE(refusalOf(options).find("line 1: a field is missing"), std::string::npos);
+    write(log, wholeLog);
+    runTraining(options, {});
+}
+
 TEST_F(AdapterTraining, AFolderThatHoldsSomethingIsLeftAloneUnlessOverwritten)
 {
     TrainingRunOptions options = optionsFor(model(), out("mine"));
