@@ -49,6 +49,15 @@ double largestDifference(std::span<const float> a, std::span<const float> b)
     return largestDifference(a, std::vector<double>(b.begin(), b.end()));
 }
 
+/// Expects logits that differ in their last digits only, whatever kernels the BLAS takes on this machine.
+void expectSameLogits(std::span<const float> found, std::span<const float> expected)
+{
+    float largest = 0.0F;
+    for (const float logit : expected)
+        largest = std::max(largest, std::abs(logit));
+    EXPECT_LT(largestDifference(found, expected), 2e-5 * static_cast<double>(largest));
+}
+
 /// The greedy tokens of the full cache.
 std::vector<std::int32_t> plainTokens(const Transformer& model, std::span<const std::int32_t> ids, std::int64_t count)
 {
@@ -92,7 +101,7 @@ TEST(Branch, KeepingAllTheRepeatedLastTokenChangesNothing)
         EXPECT_EQ(branch.position(), 90);
         EXPECT_EQ(branch.rotaryPosition(), 90);
         EXPECT_NE(branch.promptLogits().data(), live.logits().data());
-        EXPECT_LT(largestDifference(branch.promptLogits(), live.logits()), 1e-4);
+        expectSameLogits(branch.promptLogits(), live.logits());
     }
     for (const auto& generated : decoder.generateGreedy(pointersTo(branches), {.maxTokens = 20}))
         EXPECT_EQ(generated.ids, plainTokens(*model, ids, 20));
@@ -401,7 +410,7 @@ TEST(Branch, PyramidInferThatPrunesNothingGivesThePlainRun)
     const std::vector<std::int32_t> ids = tinyIds(80);
     const LivePrompt live(*model, ids, PromptLayout(80), {parseMethod("pyramidinfer:phases=prefill")});
     std::vector<Branch> branch{live.branch(0, Budget::keep("1"))};
-    EXPECT_LT(largestDifference(branch[0].promptLogits(), live.logits()), 1e-4);
+    expectSameLogits(branch[0].promptLogits(), live.logits());
     EXPECT_DOUBLE_EQ(branch[0].meanTokens(), 80.0);
     EXPECT_EQ(BatchDecoder(*model).generateGreedy(pointersTo(branch), {.maxTokens = 14}).front().ids,
         plainTokens(*model, ids, 14));
