@@ -277,7 +277,7 @@ void run(const Arguments& arguments)
 {
     const InterruptGuard interrupt;
     RunReporter reporter(arguments.progress);
-    const CaptureEvents events = reporter.events();
+    const RunEvents events = reporter.events();
     CaptureSession session(captureOptions(arguments), events);
     if (arguments.estimate) {
         const CaptureEstimate estimate = session.estimate(true);

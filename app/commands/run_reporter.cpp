@@ -15,9 +15,9 @@ RunReporter::RunReporter(const std::string& mode)
         say(warning);
 }
 
-CaptureEvents RunReporter::events()
+RunEvents RunReporter::events()
 {
-    CaptureEvents events;
+    RunEvents events;
     events.say = [this](std::string_view message) { say(message); };
     events.progress = [this](std::string_view stage, double fraction) {
         if (stage != m_stage) {

@@ -16,7 +16,7 @@ public:
     explicit RunReporter(const std::string& mode);
 
     /// Valid as long as this object.
-    CaptureEvents events();
+    RunEvents events();
     void say(std::string_view message);
     /// Before results are printed.
     void end() { m_progress.end(); }

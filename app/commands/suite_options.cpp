@@ -17,8 +17,9 @@ void SuiteOptions::addTo(CLI::App& command)
     const auto add = [&](const char* name, auto& value, const char* type, const char* text) {
         return command.add_option(name, value, text)->type_name(type)->group(group);
     };
-    add("--suite", suite, "NAME", "fundamental: made by the program; published: read from files (docs/tasks.md)")
-        ->check(parses([](const std::string& name) { findSuite(name); }));
+    CLI::Option* const suiteOption
+        = add("--suite", suite, "NAME", "fundamental: made by the program; published: read from files (docs/tasks.md)")
+              ->check(parses([](const std::string& name) { findSuite(name); }));
     add("--task", taskNames, "T,...", "Tasks of the suite, for example ar,niah (default: all)")
         ->delimiter(',')
         ->allow_extra_args(false)
@@ -33,6 +34,10 @@ void SuiteOptions::addTo(CLI::App& command)
     add("--depth", depth, "D", "niah: where the needle stands, 0 = beginning, 1 = end (default: spread)");
     add("--context-words", contextWords, "N", "niah: words around the needle");
     add("--questions", questions, "K", "lg, longgenbench: questions per response");
+    for (CLI::Option* option :
+        command.get_options([&](const CLI::Option* other) { return other->get_group() == group; }))
+        if (option != suiteOption)
+            option->needs(suiteOption);
 }
 
 std::vector<const Task*> SuiteOptions::tasks() const

@@ -46,7 +46,7 @@ void run(const Arguments& arguments)
 {
     const InterruptGuard interrupt;
     RunReporter reporter(arguments.progress);
-    const CaptureEvents events = reporter.events();
+    const RunEvents events = reporter.events();
     TrainingRunOptions options;
     options.training = arguments.training;
     options.training.style = arguments.style == "instruct" ? AdapterStyle::Instruct : AdapterStyle::Reasoning;

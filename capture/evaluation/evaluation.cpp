@@ -68,7 +68,7 @@ PromptLayout layoutOf(const PreparedPrompt& prompt, std::int64_t tokens)
 } // namespace
 
 struct Evaluation::State {
-    State(EvaluationOptions evaluationOptions, CaptureEvents evaluationEvents);
+    State(EvaluationOptions evaluationOptions, RunEvents evaluationEvents);
 
     void requireRunnableCode() const;
     void makeBranches();
@@ -95,7 +95,7 @@ struct Evaluation::State {
     std::vector<ResultRow> measure(const Sample& sample, const std::function<bool(double)>& progress);
 
     EvaluationOptions options;
-    CaptureEvents events;
+    RunEvents events;
     ModelFiles files;
     std::optional<ChatTemplate> chat;
     std::vector<Method> methods; ///< full first
@@ -105,7 +105,7 @@ struct Evaluation::State {
     std::unique_ptr<Transformer> model;
 };
 
-Evaluation::State::State(EvaluationOptions evaluationOptions, CaptureEvents evaluationEvents)
+Evaluation::State::State(EvaluationOptions evaluationOptions, RunEvents evaluationEvents)
     : options(std::move(evaluationOptions))
     , events(std::move(evaluationEvents))
     , files(options.model)
@@ -343,7 +343,7 @@ std::vector<ResultRow> Evaluation::State::measure(const Sample& sample, const st
     return rows;
 }
 
-Evaluation::Evaluation(EvaluationOptions options, CaptureEvents events)
+Evaluation::Evaluation(EvaluationOptions options, RunEvents events)
     : m_state(std::make_unique<State>(std::move(options), std::move(events)))
 {
 }

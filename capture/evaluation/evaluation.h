@@ -72,7 +72,7 @@ struct EvaluationSummary {
 /// CheckpointError, TokenizerError, PromptError, MethodError (naming the sample), ResultsError, ModelError.
 class Evaluation {
 public:
-    Evaluation(EvaluationOptions options, CaptureEvents events);
+    Evaluation(EvaluationOptions options, RunEvents events);
     ~Evaluation();
 
     /// Samples of all tasks.

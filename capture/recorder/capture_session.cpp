@@ -70,7 +70,7 @@ void checkSelection(const CaptureOptions& options, const ModelConfig& config)
 } // namespace
 
 struct CaptureSession::State {
-    State(CaptureOptions captureOptions, CaptureEvents captureEvents, std::shared_ptr<Transformer> loaded);
+    State(CaptureOptions captureOptions, RunEvents captureEvents, std::shared_ptr<Transformer> loaded);
 
     void say(std::string_view message) const
     {
@@ -96,7 +96,7 @@ struct CaptureSession::State {
     double record(RecordingWriter& writer, int sample);
 
     CaptureOptions options;
-    CaptureEvents events;
+    RunEvents events;
     ModelFiles files;
     std::vector<PreparedPrompt> prompts;
     RecordKind kind = RecordKind::Full;
@@ -104,7 +104,7 @@ struct CaptureSession::State {
 };
 
 CaptureSession::State::State(
-    CaptureOptions captureOptions, CaptureEvents captureEvents, std::shared_ptr<Transformer> loaded)
+    CaptureOptions captureOptions, RunEvents captureEvents, std::shared_ptr<Transformer> loaded)
     : options(std::move(captureOptions))
     , events(std::move(captureEvents))
     , files(options.model)
@@ -369,7 +369,7 @@ double CaptureSession::State::record(RecordingWriter& writer, int sample)
     return info.wallSeconds;
 }
 
-CaptureSession::CaptureSession(CaptureOptions options, CaptureEvents events, std::shared_ptr<Transformer> model)
+CaptureSession::CaptureSession(CaptureOptions options, RunEvents events, std::shared_ptr<Transformer> model)
     : m_state(std::make_unique<State>(std::move(options), std::move(events), std::move(model)))
 {
 }

@@ -47,8 +47,8 @@ struct CaptureOptions {
     bool merge = true;
 };
 
-/// What happens on the way; every member may be empty.
-struct CaptureEvents {
+/// What a run of a model tells on its way; every member may be empty.
+struct RunEvents {
     std::function<void(std::string_view message)> say; ///< a line for the user
     /// A stage ("load model", "sample 2 of 10") and its fraction in [0, 1]; false cancels.
     std::function<bool(std::string_view stage, double fraction)> progress;
@@ -78,7 +78,7 @@ class CaptureSession {
 public:
     /// `model` may be given when it is loaded already, with the adapter; otherwise it is loaded when it is first
     /// needed.
-    CaptureSession(CaptureOptions options, CaptureEvents events, std::shared_ptr<Transformer> model = nullptr);
+    CaptureSession(CaptureOptions options, RunEvents events, std::shared_ptr<Transformer> model = nullptr);
     ~CaptureSession();
 
     std::span<const PreparedPrompt> prompts() const;

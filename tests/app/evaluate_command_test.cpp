@@ -21,7 +21,6 @@ namespace {
 
 using Json = nlohmann::json;
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 class EvaluateCommand : public testing::Test {
 protected:
@@ -193,6 +192,16 @@ TEST_F(EvaluateCommand, CaptureRecordsTheItemsThatEvaluateMeasures)
     EXPECT_THAT(info["command"].get<std::string>(), HasSubstr("--suite fundamental --task qa"));
     // Shots came along: a method that needs them replays.
     EXPECT_EQ(runBuilt("kvloupe", {"replay", recording, "--method", "shotkv", "--keep", "0.5"}).status, 0);
+}
+
+TEST_F(EvaluateCommand, CaptureRefusesOptionsOfTasksWithoutASuite)
+{
+    const ProgramRun run = runBuilt("kvloupe",
+        {"capture", folder.path().string(), "--prompt", "Hello", "--task", "qa", "--out",
+            (folder.path() / "rec.h5").string()});
+    EXPECT_EQ(run.status, 2) << run.err;
+    EXPECT_THAT(run.err, HasSubstr("--task requires --suite"));
+    EXPECT_FALSE(std::filesystem::exists(folder.path() / "rec.h5"));
 }
 
 /// The whole suite on a model that can speak. Slow: a minute and more.

@@ -141,7 +141,7 @@ TEST_F(EvaluationTest, GoesOnWhereItWasInterruptedWithTheSameRows)
     std::filesystem::remove(folder.path() / "results.jsonl");
 
     int calls = 0;
-    CaptureEvents events;
+    RunEvents events;
     events.progress = [&](std::string_view stage, double fraction) {
         return stage.find("evaluating") == std::string::npos || fraction < 0.6 || ++calls < 2;
     };

@@ -217,7 +217,7 @@ TEST_F(TinyCapture, ExtrasEqualTheirDefinitions)
 TEST_F(TinyCapture, InterruptedKeepsWhatWasFinishedAndResumes)
 {
     CaptureOptions three = options({50, 60, 70});
-    CaptureEvents events;
+    RunEvents events;
     events.progress = [](std::string_view stage, double) { return !stage.starts_with("sample 3"); };
     EXPECT_THROW(CaptureSession(three, events).run(), Cancelled);
     {
@@ -242,7 +242,7 @@ TEST_F(TinyCapture, AnAdapterIsRecordedAndOnlyItIsResumedWith)
 {
     CaptureOptions two = options({30, 40});
     two.adapter = Adapter::read(std::filesystem::path(KVLOUPE_TEST_DATA) / "tiny_adapters" / "plain");
-    CaptureEvents events;
+    RunEvents events;
     events.progress = [](std::string_view stage, double) { return !stage.starts_with("sample 2"); };
     EXPECT_THROW(CaptureSession(two, events).run(), Cancelled);
     EXPECT_EQ(Recording::open(two.out).model().adapterSha256, two.adapter->sha256());
