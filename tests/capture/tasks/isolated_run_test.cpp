@@ -10,6 +10,7 @@
 #include <fstream>
 #include <optional>
 #include <thread>
+#include <unistd.h>
 
 namespace kvloupe {
 namespace {
@@ -124,7 +125,8 @@ TEST_P(Isolated, ReachesNoNetwork)
 
 TEST_P(Isolated, WritesNowhereButInItsOwnFolder)
 {
-    const std::filesystem::path here = std::filesystem::current_path() / "isolated_run_was_here";
+    const std::filesystem::path here = std::filesystem::current_path()
+        / ("isolated_run_was_here_" + std::to_string(::getpid())); // other ways run at the same time
     std::filesystem::remove(here);
     const std::string path = here.string();
     EXPECT_FALSE(run("open('" + path + "', 'w').write('x')").succeeded());
