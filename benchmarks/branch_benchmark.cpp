@@ -39,14 +39,6 @@ double median(std::vector<double> values)
     return values[values.size() / 2];
 }
 
-std::vector<Branch*> pointersTo(std::vector<Branch>& branches)
-{
-    std::vector<Branch*> pointers;
-    for (Branch& branch : branches)
-        pointers.push_back(&branch);
-    return pointers;
-}
-
 /// One prompt, every method at every budget: what a user waits for.
 nlohmann::json together(const Transformer& model, std::span<const std::int32_t> ids, const std::vector<Method>& methods,
     const std::vector<std::string>& keeps, std::int64_t tokens)

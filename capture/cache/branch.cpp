@@ -95,4 +95,12 @@ void Branch::beginDecoding()
     }
 }
 
+std::vector<Branch*> pointersTo(std::vector<Branch>& branches)
+{
+    std::vector<Branch*> pointers;
+    for (Branch& branch : branches)
+        pointers.push_back(&branch);
+    return pointers;
+}
+
 } // namespace kvloupe

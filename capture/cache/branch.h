@@ -89,4 +89,7 @@ private:
     std::vector<LayerCache> m_layers;
 };
 
+/// As BatchDecoder takes them.
+std::vector<Branch*> pointersTo(std::vector<Branch>& branches);
+
 } // namespace kvloupe

@@ -17,14 +17,6 @@ namespace kvloupe {
 
 namespace {
 
-std::vector<Branch*> pointersTo(std::vector<Branch>& branches)
-{
-    std::vector<Branch*> pointers;
-    for (Branch& branch : branches)
-        pointers.push_back(&branch);
-    return pointers;
-}
-
 template <typename Number> double mean(const std::vector<Number>& values)
 {
     return values.empty() ? 0.0
@@ -138,9 +130,10 @@ private:
                 = std::accumulate(forced[i].logProbs.begin(), forced[i].logProbs.end(), 0.0);
     }
 
-    void generate(const Batch& batch)
+    void generate(Batch& batch)
     {
-        std::vector<Branch> copies = measured(batch);
+        // Nothing is measured after this without the divergence, and no reference leads the batch.
+        std::vector<Branch> copies = m_options.divergence ? measured(batch) : std::move(batch.branches);
         std::vector<Response> responses(copies.size(), Response(m_options.stops));
         BatchDecoder::GenerateOptions options;
         options.maxTokens = std::min(m_options.maxTokens, room());

@@ -43,10 +43,7 @@ public:
             const std::int64_t wanted = m_thinks ? item.maxThinkingTokens : item.maxNewTokens;
             options.maxTokensOf.push_back(std::min(wanted, m_model.config().maxPositions - tokens));
         }
-        std::vector<Branch*> pointers;
-        for (Branch& branch : branches)
-            pointers.push_back(&branch);
-        const auto responses = BatchDecoder(m_model).generateGreedy(pointers, options);
+        const auto responses = BatchDecoder(m_model).generateGreedy(pointersTo(branches), options);
         for (std::size_t i = 0; i < items.size(); ++i) {
             std::vector<std::int32_t> ids = responses[i].ids;
             accuracy.meanTokens += static_cast<double>(ids.size());

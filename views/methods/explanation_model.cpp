@@ -13,7 +13,7 @@ namespace kvloupe {
 
 namespace {
 
-constexpr int settleMilliseconds = 60;
+constexpr std::chrono::milliseconds rest{60};
 
 } // namespace
 
@@ -30,19 +30,10 @@ struct ExplanationModel::Job {
 ExplanationModel::ExplanationModel(const ViewModels& models, QObject* parent)
     : QObject(parent)
     , m_models(models)
+    , m_settled(models, rest, [this] { request(); })
     , m_generation(std::make_shared<std::atomic<std::uint64_t>>(0))
 {
     m_worker.setMaxThreadCount(1);
-    m_settle.setSingleShot(true);
-    m_settle.setInterval(settleMilliseconds);
-    connect(&m_settle, &QTimer::timeout, this, &ExplanationModel::request);
-    const auto later = [this] {
-        if (m_isWanted)
-            m_settle.start();
-    };
-    connect(m_models.replay, &ReplayModel::changed, this, later);
-    connect(m_models.replay, &ReplayModel::chosen, this, later);
-    connect(m_models.methods, &MethodModel::currentChanged, this, later);
 }
 
 ExplanationModel::~ExplanationModel()
@@ -51,15 +42,9 @@ ExplanationModel::~ExplanationModel()
     m_worker.waitForDone();
 }
 
-void ExplanationModel::setWanted(bool wanted)
-{
-    if (std::exchange(m_isWanted, wanted) != wanted && wanted)
-        request();
-}
-
 bool ExplanationModel::isSettled() const
 {
-    return !m_isWanted || (!m_isWorking && !m_settle.isActive());
+    return !m_settled.isWanted() || (!m_isWorking && !m_settled.isPending());
 }
 
 void ExplanationModel::request()

@@ -3,11 +3,10 @@
 #pragma once
 
 #include "core/replay/explanation.h"
-#include "views/session/view_models.h"
+#include "views/methods/settled_request.h"
 
 #include <QObject>
 #include <QThreadPool>
-#include <QTimer>
 
 #include <atomic>
 #include <cstdint>
@@ -27,7 +26,7 @@ public:
     explicit ExplanationModel(const ViewModels& models, QObject* parent = nullptr);
     ~ExplanationModel() override;
 
-    void setWanted(bool wanted);
+    void setWanted(bool wanted) { m_settled.setWanted(wanted); }
 
     /// Of the method in front and the layer in view at the budget in view; null while there is none. Layers beside the
     /// one in view are there for methods that look at the whole model only.
@@ -46,9 +45,8 @@ private:
     void take(const std::shared_ptr<Job>& job);
 
     ViewModels m_models;
-    bool m_isWanted = false;
     bool m_isWorking = false;
-    QTimer m_settle;
+    SettledRequest m_settled;
     /// What `m_explanation` is of, or will be once the job in hand is done.
     std::shared_ptr<const ScoredSample> m_scored;
     std::string m_budget;

@@ -15,7 +15,7 @@ namespace kvloupe {
 
 namespace {
 
-constexpr int settleMilliseconds = 80;
+constexpr std::chrono::milliseconds rest{80};
 
 } // namespace
 
@@ -98,18 +98,9 @@ struct TimelineModel::Job {
 TimelineModel::TimelineModel(const ViewModels& models, QObject* parent)
     : QObject(parent)
     , m_models(models)
+    , m_settled(models, rest, [this] { request(); })
     , m_generation(std::make_shared<std::atomic<std::uint64_t>>(0))
 {
-    m_settle.setSingleShot(true);
-    m_settle.setInterval(settleMilliseconds);
-    connect(&m_settle, &QTimer::timeout, this, &TimelineModel::request);
-    const auto later = [this] {
-        if (m_isWanted)
-            m_settle.start();
-    };
-    connect(m_models.replay, &ReplayModel::changed, this, later);
-    connect(m_models.replay, &ReplayModel::chosen, this, later);
-    connect(m_models.methods, &MethodModel::currentChanged, this, later);
     connect(m_models.recording, &OpenRecording::sampleChanged, this, [this] { clear({}); });
 }
 
@@ -118,15 +109,9 @@ TimelineModel::~TimelineModel()
     ++*m_generation;
 }
 
-void TimelineModel::setWanted(bool wanted)
-{
-    if (std::exchange(m_isWanted, wanted) != wanted && wanted)
-        request();
-}
-
 bool TimelineModel::isSettled() const
 {
-    return !m_isWanted || (!m_isWorking && !m_settle.isActive());
+    return !m_settled.isWanted() || (!m_isWorking && !m_settled.isPending());
 }
 
 void TimelineModel::clear(const QString& problem)

@@ -3,13 +3,12 @@
 #pragma once
 
 #include "core/replay/missed_attention.h"
+#include "views/methods/settled_request.h"
 #include "views/session/sample_model.h"
-#include "views/session/view_models.h"
 
 #include <QColor>
 #include <QObject>
 #include <QString>
-#include <QTimer>
 
 #include <atomic>
 #include <cstdint>
@@ -59,7 +58,7 @@ public:
     explicit TimelineModel(const ViewModels& models, QObject* parent = nullptr);
     ~TimelineModel() override;
 
-    void setWanted(bool wanted);
+    void setWanted(bool wanted) { m_settled.setWanted(wanted); }
     /// Null while there is none: `problem` may say why.
     const HeadLife* life() const { return m_life.get(); }
     const QString& problem() const { return m_problem; }
@@ -75,9 +74,8 @@ private:
     void clear(const QString& problem);
 
     ViewModels m_models;
-    bool m_isWanted = false;
     bool m_isWorking = false;
-    QTimer m_settle;
+    SettledRequest m_settled;
     /// What `m_life` is of, or will be.
     std::shared_ptr<const ScoredSample> m_scored;
     std::string m_budget;

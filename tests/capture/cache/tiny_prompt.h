@@ -87,12 +87,4 @@ inline Recording recordTiny(const TemporaryFolder& folder, const std::vector<std
     return Recording::open(options.out);
 }
 
-inline std::vector<Branch*> pointersTo(std::vector<Branch>& branches)
-{
-    std::vector<Branch*> pointers;
-    for (Branch& branch : branches)
-        pointers.push_back(&branch);
-    return pointers;
-}
-
 } // namespace kvloupe
