@@ -62,8 +62,7 @@ GgufCheckpoint::GgufCheckpoint(const std::filesystem::path& path)
         const auto type = dataTypeOfGgml(tensor.type);
         if (!type)
             throw m_file.error(fmt::format("tensor {}", inQuotes(tensor.name)),
-                fmt::format("type {} is not supported (supported: F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0)",
-                    ggmlTypeName(tensor.type)));
+                fmt::format("type {} is not supported (supported: {})", ggmlTypeName(tensor.type), dataTypeNames()));
         info.type = *type;
         tensors.push_back(std::move(info));
         storage.push_back(tensor.bytes);

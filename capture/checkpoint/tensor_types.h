@@ -11,8 +11,26 @@
 
 namespace kvloupe {
 
-/// How the numbers of a tensor are stored. The Qn_m types are ggml's blocks of 32 values that share a scale.
-enum class DataType { F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 };
+/// How the numbers of a tensor are stored. The Qn_m types are ggml's blocks of 32 values that share a scale, the Qn_K
+/// and IQ4_XS blocks of 256 values in groups with scales of their own.
+enum class DataType {
+    F32,
+    F16,
+    BF16,
+    Q4_0,
+    Q4_1,
+    Q5_0,
+    Q5_1,
+    Q8_0,
+    Q2_K,
+    Q3_K,
+    Q4_K,
+    Q5_K,
+    Q6_K,
+    Q8_K,
+    IQ4_NL,
+    IQ4_XS
+};
 
 struct TensorInfo {
     std::string name; ///< as Hugging Face names it
@@ -25,6 +43,8 @@ struct TensorInfo {
 };
 
 std::string_view dataTypeName(DataType type);
+/// "F32, F16, BF16, ...", for messages.
+std::string dataTypeNames();
 
 /// Values per block and bytes per block; 1 and the size of a number for F32, F16 and BF16.
 int blockLength(DataType type);

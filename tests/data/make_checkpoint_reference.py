@@ -17,18 +17,35 @@ rng = np.random.default_rng(20250121)
 
 Q = gguf.GGMLQuantizationType
 reference = {}
-for kind in (Q.F32, Q.F16, Q.BF16, Q.Q4_0, Q.Q4_1, Q.Q5_0, Q.Q5_1, Q.Q8_0):
+KINDS = (Q.F32, Q.F16, Q.BF16, Q.Q4_0, Q.Q4_1, Q.Q5_0, Q.Q5_1, Q.Q8_0)
+K_KINDS = (Q.Q2_K, Q.Q3_K, Q.Q4_K, Q.Q5_K, Q.Q6_K, Q.Q8_K, Q.IQ4_NL, Q.IQ4_XS)
+# Where the float16 scales lie in a block; Q8_K has a float32 scale.
+SCALES = {Q.Q4_1: (0, 2), Q.Q5_1: (0, 2), Q.Q2_K: (80, 82), Q.Q3_K: (108,), Q.Q4_K: (0, 2), Q.Q5_K: (0, 2), Q.Q6_K: (208,), Q.Q8_K: ()}
+k_random = np.random.default_rng(20260321)  # of its own, so that the model below stays what it is
+
+
+def dequantized(blocks, kind):
+    if kind == Q.Q8_K:  # only llama.cpp's own, in its intermediate results: float32 scale, 256 int8, sums
+        return blocks[:, :4].copy().view(np.float32) * blocks[:, 4:260].view(np.int8).astype(np.float32)
+    return gguf.dequantize(blocks.view({Q.F32: np.float32, Q.F16: np.float16}.get(kind, np.uint8)).reshape(1, -1), kind)
+
+
+for kind in KINDS + K_KINDS:
     length, size = gguf.GGML_QUANT_SIZES[kind]
-    blocks = rng.integers(0, 256, (max(1, 512 // length), size), dtype=np.uint8)
-    if length > 1:
-        scales = blocks[:, :4 if kind in (Q.Q4_1, Q.Q5_1) else 2].view(np.uint16)
+    count = max(1, 512 // length) if kind in KINDS else 1024 // length
+    blocks = (rng if kind in KINDS else k_random).integers(0, 256, (count, size), dtype=np.uint8)
+    for number, place in enumerate(SCALES.get(kind, (0,)) if length > 1 else ()):
+        scales = blocks[:, place:place + 2].copy().view(np.uint16)
         scales[scales & 0x7c00 == 0x7c00] = 0x3c00  # no infinite or NaN scales
         scales[0] = 0x0001                          # the smallest subnormal
         scales[1] = 0x8000                          # minus zero
         scales[2] = 0xfbff                          # the largest negative number
+        blocks[:, place:place + 2] = scales.view(np.uint8)
+    if kind == Q.Q8_K:
+        blocks[:, :4] = np.array([1e-45, -0.0, -1e36, 0.037], np.float32).view(np.uint8).reshape(4, 4)
     if kind == Q.F16:
         blocks[:8].view(np.uint16)[:, 0] = [0, 0x8000, 1, 0x83ff, 0x0400, 0x7bff, 0x7c00, 0xfc00]
-    values = gguf.dequantize(blocks.view({Q.F32: np.float32, Q.F16: np.float16}.get(kind, np.uint8)).reshape(1, -1), kind)
+    values = dequantized(blocks, kind)
     reference[kind.name] = {"blocks": blocks.tobytes().hex(), "values": values.astype("<f4").tobytes().hex()}
 with open(os.path.join(here, "dequantize_reference.json"), "w") as f:
     json.dump(reference, f, separators=(",\n", ":"))

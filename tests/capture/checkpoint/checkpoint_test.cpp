@@ -172,15 +172,15 @@ TEST(CheckpointSummary, SaysWhatAFileHoldsAndWhyItCannotBeRun)
 {
     const TemporaryFolder folder;
     GgufBuilder builder = zeroLlama();
-    builder.tensor("blk.0.attn_q.weight").type = 14;
+    builder.tensor("blk.0.attn_q.weight").type = 17;
     builder.write(folder.path() / "quantised.gguf");
     const CheckpointSummary summary = summarizeCheckpoint(folder.path() / "quantised.gguf");
     EXPECT_EQ(summary.format, "GGUF v3");
     EXPECT_EQ(summary.tensors, 11);
-    EXPECT_EQ(summary.tensorsByType.at("Q6_K"), 1);
+    EXPECT_EQ(summary.tensorsByType.at("IQ2_XS"), 1);
     ASSERT_TRUE(summary.config.has_value());
     EXPECT_EQ(summary.config->headDim, 16);
-    EXPECT_NE(summary.problem.find("type Q6_K is not supported"), std::string::npos);
+    EXPECT_NE(summary.problem.find("type IQ2_XS is not supported"), std::string::npos);
     const CheckpointSummary good = summarizeCheckpoint(tinyLlamaFolder());
     EXPECT_EQ(good.problem, "");
     EXPECT_EQ(good.parameters, 19808);

@@ -44,7 +44,8 @@ TEST_P(Dequantize, GivesTheNumbersOfTheGgufPackageToTheLastBit)
 
 INSTANTIATE_TEST_SUITE_P(AllTypes, Dequantize,
     testing::Values(DataType::F32, DataType::F16, DataType::BF16, DataType::Q4_0, DataType::Q4_1, DataType::Q5_0,
-        DataType::Q5_1, DataType::Q8_0),
+        DataType::Q5_1, DataType::Q8_0, DataType::Q2_K, DataType::Q3_K, DataType::Q4_K, DataType::Q5_K, DataType::Q6_K,
+        DataType::Q8_K, DataType::IQ4_NL, DataType::IQ4_XS),
     [](const auto& instance) { return std::string(dataTypeName(instance.param)); });
 
 TEST(DequantizeSizes, AreCheckedAgainstTheBlocks)
@@ -65,7 +66,8 @@ TEST(TensorTypes, HaveTheNamesAndNumbersOfGgml)
     EXPECT_EQ(ggmlTypeName(30), "BF16");
     EXPECT_EQ(ggmlTypeName(1000), "type 1000");
     EXPECT_EQ(dataTypeOfGgml(30), DataType::BF16);
-    EXPECT_EQ(dataTypeOfGgml(14), std::nullopt);
+    EXPECT_EQ(dataTypeOfGgml(14), DataType::Q6_K);
+    EXPECT_EQ(dataTypeOfGgml(16), std::nullopt);
 }
 
 } // namespace

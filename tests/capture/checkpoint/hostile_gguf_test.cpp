@@ -89,8 +89,8 @@ std::vector<Mutation> containerMutations()
         {"offset out of line", [](auto& b) { b.tensor("output_norm.weight").offset = 8; },
             "offset 8 is not aligned to 32"},
         {"overlap", [](auto& b) { b.tensor("output_norm.weight").offset = 32; }, "overlaps tensor 'token_embd.weight'"},
-        {"Q6_K", [](auto& b) { b.tensor("blk.0.attn_v.weight").type = 14; },
-            "tensor 'blk.0.attn_v.weight': type Q6_K is not supported"},
+        {"IQ2_XS", [](auto& b) { b.tensor("blk.0.attn_v.weight").type = 17; },
+            "tensor 'blk.0.attn_v.weight': type IQ2_XS is not supported"},
         {"type 1000", [](auto& b) { b.tensor("blk.0.attn_v.weight").type = 1000; }, "type type 1000 is not supported"},
         {"rows that are no whole blocks",
             [](auto& b) {
