@@ -13,8 +13,12 @@
 
 #include <hwy/highway.h>
 
-// Loops of fixed length over bytes, in the order of the block, so that the compiler vectorises them for every target of
-// Highway; written out with intrinsics they are not faster. Formulas and layouts: ggml-quants.c, dequantize_row_*.
+// Shifts by constants, and with them vectors, come from unrolling.
+#ifndef KVLOUPE_UNROLL
+#define KVLOUPE_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+// Formulas and layouts: ggml-quants.c, dequantize_row_*.
 HWY_BEFORE_NAMESPACE();
 namespace kvloupe::block_kernels::HWY_NAMESPACE {
 
@@ -45,26 +49,40 @@ HWY_INLINE float fromHalf(std::uint16_t half)
     return std::bit_cast<float>(std::bit_cast<std::uint32_t>(scaled) | special | (half & 0x8000u) << 16);
 }
 
-/// `count` values scale * (q - offset) of unsigned q.
-template <int Count> HWY_INLINE void scaled(const std::uint8_t* q, int offset, float scale, Values out)
+namespace hn = hwy::HWY_NAMESPACE;
+using F = hn::CappedTag<float, 16>;
+using I = hn::RebindToSigned<F>;
+using Q = hn::Rebind<std::uint8_t, F>;
+
+/// `Count` values scale * (q - offset) of unsigned q.
+template <int Count> HWY_INLINE void scaled(const std::uint8_t* HWY_RESTRICT q, int offset, float scale, Values out)
 {
-    for (int i = 0; i < Count; ++i)
-        out[i] = scale * static_cast<float>(q[i] - offset);
+    const auto offsets = hn::Set(I(), offset);
+    const auto scales = hn::Set(F(), scale);
+    for (std::size_t i = 0; i < Count; i += hn::Lanes(F()))
+        hn::StoreU(hn::Mul(hn::ConvertTo(F(), hn::Sub(hn::PromoteTo(I(), hn::LoadU(Q(), q + i)), offsets)), scales),
+            F(), out + i);
 }
 
-/// `count` values scale * q + minimum.
-template <int Count> HWY_INLINE void scaledAbove(const std::uint8_t* q, float scale, float minimum, Values out)
+/// `Count` values scale * q + minimum, rounded twice.
+template <int Count>
+HWY_INLINE void scaledAbove(const std::uint8_t* HWY_RESTRICT q, float scale, float minimum, Values out)
 {
-    for (int i = 0; i < Count; ++i)
-        out[i] = scale * static_cast<float>(q[i]) + minimum;
+    const auto scales = hn::Set(F(), scale);
+    const auto minima = hn::Set(F(), minimum);
+    for (std::size_t i = 0; i < Count; i += hn::Lanes(F()))
+        hn::StoreU(hn::Add(hn::Mul(hn::ConvertTo(F(), hn::PromoteTo(I(), hn::LoadU(Q(), q + i))), scales), minima), F(),
+            out + i);
 }
 
 /// The nibbles of `Count` bytes: the low ones, then the high ones.
-template <int Count> HWY_INLINE void nibbles(Bytes in, std::uint8_t* out)
+template <int Count> HWY_INLINE void nibbles(Bytes in, std::uint8_t* HWY_RESTRICT out)
 {
-    for (int i = 0; i < Count; ++i) {
-        out[i] = in[i] & 0x0f;
-        out[i + Count] = in[i] >> 4;
+    const hn::CappedTag<std::uint8_t, Count> d;
+    for (std::size_t i = 0; i < Count; i += hn::Lanes(d)) {
+        const auto packed = hn::LoadU(d, in + i);
+        hn::StoreU(hn::And(packed, hn::Set(d, std::uint8_t{0x0f})), d, out + i);
+        hn::StoreU(hn::ShiftRight<4>(packed), d, out + Count + i);
     }
 }
 
@@ -128,8 +146,11 @@ HWY_INLINE void q2_k(Bytes block, Values out)
 {
     const float scale = fromHalf(load16(block + 80));
     const float minimumScale = fromHalf(load16(block + 82));
+    KVLOUPE_UNROLL
     for (int half = 0; half < 2; ++half) {
+        KVLOUPE_UNROLL
         for (int pair = 0; pair < 4; ++pair) { // 32 values share the bytes, two bits each
+            KVLOUPE_UNROLL
             for (int part = 0; part < 2; ++part) {
                 const int group = half * 8 + pair * 2 + part;
                 const float groupScale = scale * static_cast<float>(block[group] & 0x0f);
@@ -148,6 +169,7 @@ HWY_INLINE void q3_k(Bytes block, Values out)
 {
     const float scale = fromHalf(load16(block + 108));
     const Bytes scales = block + 96;
+    KVLOUPE_UNROLL
     for (int group = 0; group < 16; ++group) {
         const int low = group < 8 ? scales[group] & 0x0f : scales[group - 8] >> 4;
         const int high = scales[8 + group % 4] >> (2 * (group / 4)) & 3;
@@ -255,7 +277,6 @@ HWY_INLINE void iq4(Bytes in, float scale, Values out)
     for (int i = 0; i < 32; ++i)
         q[i] = iq4Steps[q[i]];
 #else
-    namespace hn = hwy::HWY_NAMESPACE;
     const hn::FixedTag<std::uint8_t, 16> d;
     const auto steps = hn::Load(d, iq4Steps);
     for (int i = 0; i < 32; i += 16)
