@@ -3,6 +3,7 @@
 #include "core/replay/attention_tiles.h"
 
 #include "core/recording/tile_pyramid.h"
+#include "core/replay/byte_bound_cache.h"
 
 #include <fmt/format.h>
 #include <tbb/enumerable_thread_specific.h>
@@ -11,7 +12,6 @@
 #include <algorithm>
 #include <array>
 #include <limits>
-#include <map>
 #include <optional>
 #include <span>
 #include <tuple>
@@ -39,48 +39,6 @@ std::int64_t roundUpToPanel(std::int64_t keys)
 {
     return dividedUp(keys, PackedKeys::panelKeys) * PackedKeys::panelKeys;
 }
-
-/// Values by key that together stay below a number of bytes, except that the newest is always kept. Holds a few dozen.
-template <class Key, class Value> class ByteBoundCache {
-public:
-    explicit ByteBoundCache(std::size_t limit)
-        : m_limit(limit)
-    {
-    }
-
-    std::shared_ptr<const Value> find(const Key& key)
-    {
-        const auto found = m_entries.find(key);
-        if (found == m_entries.end()) {
-            return nullptr;
-        }
-        found->second.lastUse = ++m_uses;
-        return found->second.value;
-    }
-
-    void insert(const Key& key, std::shared_ptr<const Value> value, std::size_t bytes)
-    {
-        while (!m_entries.empty() && m_bytes + bytes > m_limit) {
-            const auto oldest
-                = std::ranges::min_element(m_entries, {}, [](const auto& entry) { return entry.second.lastUse; });
-            m_bytes -= oldest->second.bytes;
-            m_entries.erase(oldest);
-        }
-        m_bytes += bytes;
-        m_entries[key] = {std::move(value), bytes, ++m_uses};
-    }
-
-private:
-    struct Entry {
-        std::shared_ptr<const Value> value;
-        std::size_t bytes = 0;
-        std::uint64_t lastUse = 0;
-    };
-    std::map<Key, Entry> m_entries;
-    std::size_t m_limit;
-    std::size_t m_bytes = 0;
-    std::uint64_t m_uses = 0;
-};
 
 /// Maximum and sum of the cells behind each cell of one tile.
 struct PooledTile {
@@ -137,6 +95,11 @@ struct AttentionTiles::State {
 
     std::vector<Half> computeBase(const TileKey& key);
     std::vector<Half> pooled(const TileKey& key);
+    /// A tile of the prompt, whose row and column exist.
+    std::vector<Half> promptTile(const TileKey& key);
+    /// A tile of all tokens: that of the prompt with the rows of generated queries.
+    std::vector<Half> wholeTile(const TileKey& key);
+    std::vector<float> block(int sample, int layer, int head, TokenRange rows, TokenRange columns);
     PooledTile poolStored(const TileKey& key, int source) const;
     PooledTile poolVectors(const TileKey& key);
     /// Whether rows [rowBegin, rowEnd) have any cell in columns [columnBegin, columnEnd).
@@ -192,9 +155,9 @@ std::shared_ptr<const std::vector<float>> AttentionTiles::State::headQueries(int
     if (auto found = queries.find(key)) {
         return found;
     }
-    const std::int64_t prompt = recording->sample(sample).promptTokens;
-    auto vectors = std::make_shared<std::vector<float>>(index(prompt * recording->model().headDim));
-    recording->readVectors(sample, layer, VectorArray::Queries, head, 0, prompt, *vectors);
+    const std::int64_t tokens = recording->sample(sample).totalTokens;
+    auto vectors = std::make_shared<std::vector<float>>(index(tokens * recording->model().headDim));
+    recording->readVectors(sample, layer, VectorArray::Queries, head, 0, tokens, *vectors);
     queries.insert(key, vectors, vectors->size() * sizeof(float));
     return vectors;
 }
@@ -206,17 +169,17 @@ std::shared_ptr<const PackedKeys> AttentionTiles::State::headKeys(int sample, in
     if (auto found = keys.find(key)) {
         return found;
     }
-    const std::int64_t prompt = recording->sample(sample).promptTokens;
+    const std::int64_t tokens = recording->sample(sample).totalTokens;
     const int headDim = recording->model().headDim;
     auto packed = std::make_shared<PackedKeys>(headDim);
-    std::vector<float> part(index(std::min(prompt, vectorChunkTokens) * headDim));
-    for (std::int64_t begin = 0; begin < prompt; begin += vectorChunkTokens) {
-        const std::int64_t end = std::min(prompt, begin + vectorChunkTokens);
-        const auto tokens = std::span(part).first(index((end - begin) * headDim));
-        recording->readVectors(sample, layer, VectorArray::Keys, kvHead, begin, end, tokens);
-        packed->append(tokens);
+    std::vector<float> part(index(std::min(tokens, vectorChunkTokens) * headDim));
+    for (std::int64_t begin = 0; begin < tokens; begin += vectorChunkTokens) {
+        const std::int64_t end = std::min(tokens, begin + vectorChunkTokens);
+        const auto vectors = std::span(part).first(index((end - begin) * headDim));
+        recording->readVectors(sample, layer, VectorArray::Keys, kvHead, begin, end, vectors);
+        packed->append(vectors);
     }
-    keys.insert(key, packed, index(roundUpToPanel(prompt) * headDim) * sizeof(float));
+    keys.insert(key, packed, index(roundUpToPanel(tokens) * headDim) * sizeof(float));
     return packed;
 }
 
@@ -247,25 +210,16 @@ bool AttentionTiles::State::visible(const TileKey& key, std::int64_t rowBegin, s
 std::vector<Half> AttentionTiles::State::computeBase(const TileKey& key)
 {
     const std::int64_t prompt = recording->sample(key.sample).promptTokens;
-    const int headDim = recording->model().headDim;
-    const std::int64_t rowBegin = key.row * tileSize;
-    const std::int64_t rows = std::min(tileSize, prompt - rowBegin);
-    const std::int64_t keyBegin = key.column * tileSize;
-    const std::int64_t columns = std::min(tileSize, roundUpToPanel(prompt) - keyBegin);
+    const TokenRange rows{key.row * tileSize, std::min(prompt, (key.row + 1) * tileSize)};
+    const TokenRange columns{key.column * tileSize, std::min(prompt, (key.column + 1) * tileSize)};
     std::vector<Half> out(index(tileCells), 0);
-    if (!visible(key, rowBegin, rowBegin + rows, keyBegin, keyBegin + columns)) {
+    if (!visible(key, rows.begin, rows.end, columns.begin, columns.end)) {
         return out;
     }
-    const auto headQ = headQueries(key.sample, key.layer, key.head);
-    const auto headK = headKeys(key.sample, key.layer, key.head);
-    const auto lse = logSumExps(key.sample, key.layer);
-    std::vector<float> cells(index(rows * columns));
-    attention_rows::tile(std::span(*headQ).subspan(index(rowBegin * headDim), index(rows * headDim)), *headK, rowBegin,
-        rows, keyBegin, columns, shape(key.sample, key.layer),
-        headLogSumExps(*lse, key.sample, key.head).subspan(index(rowBegin), index(rows)), cells);
-    for (std::int64_t r = 0; r < rows; ++r) {
-        floatsToHalves(std::span(cells).subspan(index(r * columns), index(columns)),
-            std::span(out).subspan(index(r * tileSize), index(columns)));
+    const std::vector<float> cells = block(key.sample, key.layer, key.head, rows, columns);
+    for (std::int64_t r = 0; r < rows.size(); ++r) {
+        floatsToHalves(std::span(cells).subspan(index(r * columns.size()), index(columns.size())),
+            std::span(out).subspan(index(r * tileSize), index(columns.size())));
     }
     return out;
 }
@@ -437,34 +391,163 @@ int AttentionTiles::coarsestLevel(int sample) const
     return level;
 }
 
-std::vector<Half> AttentionTiles::read(const TileKey& key)
+std::vector<Half> AttentionTiles::State::promptTile(const TileKey& key)
 {
-    const std::int64_t prompt = m_state->recording->sample(key.sample).promptTokens;
-    constexpr int highestLevel = 24;
-    const std::int64_t edge = key.level < 0 || key.level > highestLevel
-        ? 0
-        : dividedUp(dividedUp(prompt, std::int64_t{1} << key.level), tileSize);
-    if (key.row < 0 || key.row >= edge || key.column < 0 || key.column >= edge) {
-        throw RecordingError(fmt::format("{}: sample {} has no tile ({}, {}) at level {}",
-            m_state->recording->path().string(), key.sample, key.row, key.column, key.level));
-    }
-    const bool vectors = m_state->hasVectors(key.sample, key.layer);
-    const int stored = m_state->storedLevel(key);
+    const int stored = storedLevel(key);
     if (key.column > key.row) {
         return std::vector<Half>(index(tileCells), 0);
     }
     if (stored == key.level) {
         std::vector<Half> tile(index(tileCells));
-        m_state->readStored(key, key.level, key.row, key.column, tile);
+        readStored(key, key.level, key.row, key.column, tile);
         return tile;
     }
-    if (stored < 0 && !vectors) {
+    if (stored < 0 && !hasVectors(key.sample, key.layer)) {
         throw RecordingError(
             fmt::format("{}: sample {} layer {} head {}: neither its map nor its queries and keys were "
                         "recorded at level {}",
-                m_state->recording->path().string(), key.sample, key.layer, key.head, key.level));
+                recording->path().string(), key.sample, key.layer, key.head, key.level));
     }
-    return key.level == 0 ? m_state->computeBase(key) : m_state->pooled(key);
+    return key.level == 0 ? computeBase(key) : pooled(key);
+}
+
+std::vector<Half> AttentionTiles::State::wholeTile(const TileKey& key)
+{
+    if (const auto found = tiles.find(key)) {
+        return *found;
+    }
+    const std::int64_t prompt = recording->sample(key.sample).promptTokens;
+    const std::int64_t total = recording->sample(key.sample).totalTokens;
+    const std::int64_t window = recording->layer(key.sample, key.layer).window;
+    const std::int64_t factor = std::int64_t{1} << key.level;
+    TileKey promptKey = key;
+    promptKey.extent = MapExtent::Prompt;
+    const std::int64_t promptTiles = dividedUp(dividedUp(prompt, factor), tileSize);
+    std::vector<Half> tile = key.row < promptTiles && key.column < promptTiles ? promptTile(promptKey)
+                                                                               : std::vector<Half>(index(tileCells), 0);
+
+    const std::int64_t tileBegin = key.row * tileSize * factor;
+    const TokenRange rows{std::max(prompt, tileBegin), std::min(total, tileBegin + tileSize * factor)};
+    const std::int64_t columnBegin = key.column * tileSize * factor;
+    const std::int64_t columnEnd = std::min({total, columnBegin + tileSize * factor, rows.end});
+    if (rows.size() <= 0 || columnBegin >= columnEnd) {
+        return tile;
+    }
+    PooledTile generated;
+    for (std::int64_t begin = rows.begin; begin < rows.end; begin += tileSize) {
+        const TokenRange part{begin, std::min(rows.end, begin + tileSize)};
+        for (std::int64_t strip = columnBegin; strip < columnEnd; strip += stripColumns) {
+            const TokenRange columns{strip, std::min(columnEnd, strip + stripColumns)};
+            const std::vector<float> cells = block(key.sample, key.layer, key.head, part, columns);
+            for (std::int64_t r = 0; !cells.empty() && r < part.size(); ++r) {
+                const auto line = std::span(cells).subspan(index(r * columns.size()), index(columns.size()));
+                generated.addRow(line, line, begin + r - tileBegin, strip - columnBegin, key.level);
+            }
+        }
+    }
+    const std::int64_t lastColumn = ((columnEnd - 1) >> key.level) - key.column * tileSize;
+    for (std::int64_t r = (rows.begin - tileBegin) >> key.level; r <= (rows.end - 1 - tileBegin) >> key.level; ++r) {
+        for (std::int64_t c = 0; c <= lastColumn; ++c) {
+            const std::size_t at = index(r * tileSize + c);
+            const float before = halfToFloat(tile[at]);
+            if (key.level == 0 || key.pooling == Pooling::Max) {
+                tile[at] = floatToHalf(std::max(before, generated.maximum[at]));
+                continue;
+            }
+            const std::int64_t row = key.row * tileSize + r;
+            const std::int64_t column = key.column * tileSize + c;
+            const auto cells = static_cast<float>(causalCells(row, column, factor, total, window));
+            const auto cellsBefore = static_cast<float>(causalCells(row, column, factor, prompt, window));
+            tile[at] = cells > 0.0F ? floatToHalf((before * cellsBefore + generated.sum[at]) / cells) : Half{0};
+        }
+    }
+    if (key.level > 0) {
+        tiles.insert(key, std::make_shared<std::vector<Half>>(tile), index(tileCells) * sizeof(Half));
+    }
+    return tile;
+}
+
+std::vector<float> AttentionTiles::State::block(int sample, int layer, int head, TokenRange rows, TokenRange columns)
+{
+    const SampleInfo& info = recording->sample(sample);
+    if (rows.begin < 0 || columns.begin < 0 || rows.end > info.totalTokens || columns.end > info.totalTokens
+        || rows.size() <= 0 || columns.size() <= 0) {
+        throw RecordingError(fmt::format("{}: sample {} has no cells [{}, {}) x [{}, {}), only {} tokens",
+            recording->path().string(), sample, rows.begin, rows.end, columns.begin, columns.end, info.totalTokens));
+    }
+    std::vector<float> result;
+    const auto line = [&](std::int64_t query, TokenRange part) {
+        return std::span(result).subspan(
+            index((query - rows.begin) * columns.size() + part.begin - columns.begin), index(part.size()));
+    };
+    if (hasVectors(sample, layer)) {
+        result.assign(index(rows.size() * columns.size()), 0.0F);
+        const TokenRange existing{columns.begin, std::min(columns.end, rows.end)};
+        if (existing.size() <= 0) {
+            return result;
+        }
+        const std::int64_t headDim = recording->model().headDim;
+        const auto headQ = headQueries(sample, layer, head);
+        const auto headK = headKeys(sample, layer, head);
+        const auto lse = logSumExps(sample, layer);
+        const std::int64_t first = existing.begin / PackedKeys::panelKeys * PackedKeys::panelKeys;
+        const std::int64_t width = roundUpToPanel(existing.end) - first;
+        std::vector<float> cells(index(rows.size() * width));
+        attention_rows::tile(std::span(*headQ).subspan(index(rows.begin * headDim), index(rows.size() * headDim)),
+            *headK, rows.begin, rows.size(), first, width, shape(sample, layer),
+            headLogSumExps(*lse, sample, head).subspan(index(rows.begin), index(rows.size())), cells);
+        for (std::int64_t query = rows.begin; query < rows.end; ++query) {
+            std::ranges::copy(std::span(cells).subspan(
+                                  index((query - rows.begin) * width + existing.begin - first), index(existing.size())),
+                line(query, existing).begin());
+        }
+    } else if (hasMap(sample, layer, head)) {
+        result.assign(index(rows.size() * columns.size()), 0.0F);
+        std::vector<Half> tile(index(tileCells));
+        const TokenRange ofPrompt{columns.begin, std::min(columns.end, info.promptTokens)};
+        for (std::int64_t begin = rows.begin; begin < std::min(rows.end, info.promptTokens);) {
+            const std::int64_t end = std::min({rows.end, info.promptTokens, (begin / tileSize + 1) * tileSize});
+            for (std::int64_t column = ofPrompt.begin; column < std::min(ofPrompt.end, end);) {
+                const TokenRange part{column, std::min(ofPrompt.end, (column / tileSize + 1) * tileSize)};
+                recording->readMapTile(sample, layer, head, begin / tileSize, column / tileSize, tile);
+                for (std::int64_t query = begin; query < end; ++query) {
+                    halvesToFloats(std::span(tile).subspan(
+                                       index(query % tileSize * tileSize + column % tileSize), index(part.size())),
+                        line(query, part));
+                }
+                column = part.end;
+            }
+            begin = end;
+        }
+        for (std::int64_t query = std::max(rows.begin, info.promptTokens); query < rows.end; ++query) {
+            const std::vector<Half> row = recording->readDecodeRow(sample, layer, head, query - info.promptTokens);
+            if (!row.empty()) {
+                halvesToFloats(
+                    std::span(row).subspan(index(columns.begin), index(columns.size())), line(query, columns));
+            }
+        }
+    }
+    return result;
+}
+
+std::vector<Half> AttentionTiles::read(const TileKey& key)
+{
+    const SampleInfo& info = m_state->recording->sample(key.sample);
+    const std::int64_t tokens = key.extent == MapExtent::Prompt ? info.promptTokens : info.totalTokens;
+    constexpr int highestLevel = 24;
+    const std::int64_t edge = key.level < 0 || key.level > highestLevel
+        ? 0
+        : dividedUp(dividedUp(tokens, std::int64_t{1} << key.level), tileSize);
+    if (key.row < 0 || key.row >= edge || key.column < 0 || key.column >= edge) {
+        throw RecordingError(fmt::format("{}: sample {} has no tile ({}, {}) at level {}",
+            m_state->recording->path().string(), key.sample, key.row, key.column, key.level));
+    }
+    return key.extent == MapExtent::Prompt ? m_state->promptTile(key) : m_state->wholeTile(key);
+}
+
+std::vector<float> AttentionTiles::block(int sample, int layer, int head, TokenRange queries, TokenRange keys)
+{
+    return m_state->block(sample, layer, head, queries, keys);
 }
 
 float AttentionTiles::cell(int sample, int layer, int head, std::int64_t query, std::int64_t key)
@@ -494,45 +577,20 @@ float AttentionTiles::cell(int sample, int layer, int head, std::int64_t query, 
             PackedKeys::panelKeys, shape, lse, cells);
         return cells[index(key - keyBegin)];
     }
-    if (query < info.promptTokens && m_state->hasMap(sample, layer, head)) {
-        std::vector<Half> tile(index(tileCells));
-        m_state->recording->readMapTile(sample, layer, head, query / tileSize, key / tileSize, tile);
-        return halfToFloat(tile[index(query % tileSize * tileSize + key % tileSize)]);
+    if (m_state->hasMap(sample, layer, head)) {
+        if (query < info.promptTokens
+            || !m_state->recording->readDecodeRow(sample, layer, head, query - info.promptTokens).empty()) {
+            return block(sample, layer, head, {query, query + 1}, {key, key + 1}).front();
+        }
     }
     return std::numeric_limits<float>::quiet_NaN();
 }
 
 std::vector<float> AttentionTiles::row(int sample, int layer, int head, std::int64_t query)
 {
-    const std::int64_t prompt = m_state->recording->sample(sample).promptTokens;
-    if (query < 0 || query >= prompt) {
-        throw RecordingError(fmt::format(
-            "{}: sample {} has no prompt row {}, only {}", m_state->recording->path().string(), sample, query, prompt));
-    }
-    std::vector<float> result;
-    if (m_state->hasVectors(sample, layer)) {
-        const int headDim = m_state->recording->model().headDim;
-        const auto headQ = m_state->headQueries(sample, layer, head);
-        const auto headK = m_state->headKeys(sample, layer, head);
-        const auto all = m_state->logSumExps(sample, layer);
-        result.assign(index(roundUpToPanel(prompt)), 0.0F);
-        const std::int64_t columns = roundUpToPanel(query + 1);
-        attention_rows::tile(std::span(*headQ).subspan(index(query * headDim), index(headDim)), *headK, query, 1, 0,
-            columns, m_state->shape(sample, layer),
-            m_state->headLogSumExps(*all, sample, head).subspan(index(query), 1),
-            std::span(result).first(index(columns)));
-        result.resize(index(prompt));
-    } else if (m_state->hasMap(sample, layer, head)) {
-        result.assign(index(prompt), 0.0F);
-        std::vector<Half> tile(index(tileCells));
-        for (std::int64_t column = 0; column <= query; column += tileSize) {
-            m_state->recording->readMapTile(sample, layer, head, query / tileSize, column / tileSize, tile);
-            const auto count = index(std::min(tileSize, prompt - column));
-            halvesToFloats(std::span(tile).subspan(index(query % tileSize * tileSize), count),
-                std::span(result).subspan(index(column), count));
-        }
-    }
-    return result;
+    const SampleInfo& info = m_state->recording->sample(sample);
+    return block(
+        sample, layer, head, {query, query + 1}, {0, query < info.promptTokens ? info.promptTokens : info.totalTokens});
 }
 
 } // namespace kvloupe

@@ -89,6 +89,44 @@ void HeatMapView::State::showCell()
         view->setMapWindow({now.keyBegin + keys, now.keyEnd + keys, now.queryBegin + queries, now.queryEnd + queries});
 }
 
+void HeatMapView::State::setPinned(bool pin)
+{
+    pinsWhenKnown = false;
+    if (pinned == pin)
+        return;
+    pinned = pin;
+    cursor->setPinned(pin);
+    plot->layer(cursorLayerName)->replot();
+    emit view->pinnedChanged(pin);
+}
+
+void HeatMapView::State::togglePinned()
+{
+    if (pinned || selection->query() < 0 || selection->key() < 0)
+        return setPinned(false);
+    const std::int64_t step = selection->query() - sample->info.promptTokens + 1;
+    if (step > 0)
+        selection->setStep(step);
+    if (view->level() == 0)
+        return setPinned(true);
+    if (!facts.block) {
+        pinsWhenKnown = true;
+        return;
+    }
+    setPinned(true);
+    selection->setCell(facts.block->maximumQuery, facts.block->maximumKey);
+}
+
+void HeatMapView::State::receiveFacts(std::int64_t query, std::int64_t key, const CellFacts& found)
+{
+    facts = found;
+    view->describeCell(query, key, found.value);
+    emit view->cellHovered(query, key, found.value, true);
+    emit view->cellFactsKnown(query, key, found);
+    if (std::exchange(pinsWhenKnown, false) && found.block)
+        togglePinned();
+}
+
 void HeatMapView::State::stepHead(int layerStep, int headStep)
 {
     if (!sample || sample->layers.empty())
@@ -110,8 +148,10 @@ void HeatMapView::State::connectMouse()
     QObject::connect(plot, &QCustomPlot::mouseRelease, view, [this](QMouseEvent* event) { release(event); });
     QObject::connect(plot, &QCustomPlot::mouseWheel, view, [this](QWheelEvent* event) { wheel(event); });
     QObject::connect(plot, &QCustomPlot::mouseDoubleClick, view, [this](QMouseEvent* event) {
-        if (event->button() == Qt::LeftButton)
-            view->fit();
+        if (event->button() != Qt::LeftButton)
+            return;
+        setPinned(false);
+        view->fit();
     });
 }
 
@@ -145,6 +185,14 @@ void HeatMapView::State::move(QMouseEvent* event)
 void HeatMapView::State::release(QMouseEvent* event)
 {
     const Drag ended = std::exchange(drag, Drag::None);
+    if (ended == Drag::Pressed) {
+        if (!pinned)
+            hover(event->position());
+        togglePinned();
+        if (!pinned && !pinsWhenKnown)
+            hover(event->position());
+        return;
+    }
     if (ended != Drag::Zooming)
         return;
     cursor->setZoomBox({});
@@ -162,7 +210,7 @@ void HeatMapView::State::release(QMouseEvent* event)
 void HeatMapView::State::hover(const QPointF& position)
 {
     const auto cell = view->cellAt(position);
-    if (!cell)
+    if (!cell || pinned)
         return; // the last cell stays: its text can be read and copied
     map->setCenter(static_cast<double>(cell->first), static_cast<double>(cell->second));
     selection->setCell(cell->first, cell->second);
@@ -241,7 +289,12 @@ void HeatMapView::keyPressEvent(QKeyEvent* event)
     case Qt::Key_Escape:
         s.drag = State::Drag::None;
         s.cursor->setZoomBox({});
+        if (s.pinned)
+            return s.setPinned(false);
         return fit();
+    case Qt::Key_Return:
+    case Qt::Key_Enter:
+        return s.togglePinned();
     case Qt::Key_P:
         return setPooling(s.style.pooling == Pooling::Max ? Pooling::Mean : Pooling::Max);
     case Qt::Key_BracketLeft:

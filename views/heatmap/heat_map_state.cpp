@@ -69,6 +69,7 @@ void HeatMapView::State::buildPlot()
     map = new TilePlottable(rect, mapLayerName, cache, loader);
     keep = new KeepLayer(rect, keepLayerName, *map);
     bands = new SpanBands(rect, bandLayerName);
+    marks = new GenerationMarks(rect, keepLayerName);
     cursor = new CursorLayer(rect, cursorLayerName);
 
     QObject::connect(plot, &QCustomPlot::beforeReplot, view, [this] { prepareReplot(); });
@@ -201,13 +202,33 @@ void HeatMapView::State::setSource(SampleModelPtr newSample, std::shared_ptr<Til
                 spans.push_back(span);
         }
     }
+    const bool generated = sample && tokens() > sample->info.promptTokens;
+    marks->setPromptTokens(generated ? sample->info.promptTokens : 0);
+    setPinned(false);
     keyTicker->setTokens(labels);
     queryTicker->setTokens(labels);
     bands->setSpans(std::move(spans));
     keep->setOverlays({});
     updateMargins();
     updateShape();
+    updateStep();
     view->fit();
+}
+
+std::int64_t HeatMapView::State::tokens() const
+{
+    if (!sample)
+        return 0;
+    const bool all = recordedExtent(sample->info, sample->layers) == MapExtent::AllTokens;
+    return all ? sample->info.totalTokens : sample->info.promptTokens;
+}
+
+/// The newest generated token of the step is the one that asks.
+void HeatMapView::State::updateStep()
+{
+    const std::int64_t query = sample ? sample->info.promptTokens + selection->step() - 1 : -1;
+    marks->setQuery(selection->step() > 0 && query < tokens() ? query : -1);
+    plot->layer(keepLayerName)->replot();
 }
 
 void HeatMapView::State::updateShape()
@@ -229,7 +250,11 @@ void HeatMapView::State::updateShape()
         shape->attentionWindow = info->window;
         shape->coarsestLevel = std::max(coarsestLevel(tokens()), *finest);
         shape->finestLevel = *finest;
-        shape->map = {.sample = sample->sample, .layer = layer, .head = head, .pooling = style.pooling};
+        shape->map = {.sample = sample->sample,
+            .layer = layer,
+            .head = head,
+            .pooling = style.pooling,
+            .extent = recordedExtent(sample->info, sample->layers)};
     }
     map->setMessage(message);
     map->setShape(shape);

@@ -31,9 +31,11 @@ struct HeatMapView::State {
     void showFocus(bool focused);
 
     // What is on show
-    std::int64_t tokens() const { return sample ? sample->info.promptTokens : 0; }
+    /// Rows and columns of the map: the prompt, and what was generated where its rows were recorded.
+    std::int64_t tokens() const;
     void setSource(SampleModelPtr newSample, std::shared_ptr<TileSource> newTiles);
     void updateShape();
+    void updateStep();
     std::vector<TileKey> neighbours() const;
     void prepareReplot();
     void replotAll();
@@ -46,6 +48,10 @@ struct HeatMapView::State {
     void moveCell(std::int64_t queryStep, std::int64_t keyStep);
     void stepHead(int layerStep, int headStep);
     void showCell();
+    /// Stays at the cell in view; at the one that holds the maximum where a pixel stands for many. Lets go if it did.
+    void togglePinned();
+    void setPinned(bool pinned);
+    void receiveFacts(std::int64_t query, std::int64_t key, const CellFacts& found);
 
     // Mouse
     void press(QMouseEvent* event);
@@ -61,9 +67,10 @@ struct HeatMapView::State {
     ColorBar* bar = nullptr;
     QSharedPointer<TokenTicker> keyTicker;
     QSharedPointer<TokenTicker> queryTicker;
-    TilePlottable* map = nullptr; // owned by the plot, as are the next three
+    TilePlottable* map = nullptr; // owned by the plot, as are the next four
     KeepLayer* keep = nullptr;
     SpanBands* bands = nullptr;
+    GenerationMarks* marks = nullptr;
     CursorLayer* cursor = nullptr;
 
     TileCache cache{std::size_t{160} << 20};
@@ -74,6 +81,10 @@ struct HeatMapView::State {
 
     // Number of the newest request for an exact value; older ones are stale.
     std::shared_ptr<std::atomic<std::uint64_t>> wantedCell = std::make_shared<std::atomic<std::uint64_t>>(0);
+
+    CellFacts facts; ///< of the cell in view, once they are there
+    bool pinned = false; ///< the mouse does not move the cell
+    bool pinsWhenKnown = false; ///< waits for the facts to know where the maximum is
 
     enum class Drag { None, Pressed, Panning, Zooming };
     Drag drag = Drag::None;

@@ -44,6 +44,7 @@ HeatMapView::HeatMapView(Selection* selection, QWidget* parent)
         onCellChanged();
     });
     connect(selection, &Selection::cellChanged, this, [this] { onCellChanged(); });
+    connect(selection, &Selection::stepChanged, this, [this] { m_state->updateStep(); });
 }
 
 HeatMapView::~HeatMapView()
@@ -286,6 +287,8 @@ void HeatMapView::onCellChanged()
     s.cursor->setCell(query, key);
     s.plot->layer(cursorLayerName)->replot();
     const std::uint64_t generation = s.wantedCell->fetch_add(1) + 1;
+    s.facts = {};
+    s.pinsWhenKnown = false;
     if (!s.sample || query < 0 || key < 0 || query >= s.tokens() || key >= s.tokens()) {
         setAccessibleDescription({});
         return;
@@ -297,18 +300,16 @@ void HeatMapView::onCellChanged()
     emit cellHovered(query, key, value, !exists);
     if (!exists || !s.tiles)
         return;
+    const CellAddress address{shape->map.sample, shape->map.layer, shape->map.head, query, key, level(), s.tokens()};
     s.tiles->requestCell(
-        this, shape->map.sample, shape->map.layer, shape->map.head, query, key,
-        [wanted = s.wantedCell, generation] { return wanted->load() != generation; },
-        [this, query, key, generation](const TileReply<float>& reply) {
+        this, address, [wanted = s.wantedCell, generation] { return wanted->load() != generation; },
+        [this, query, key, generation](const TileReply<CellFacts>& reply) {
             if (generation != m_state->wantedCell->load())
                 return;
-            if (!reply.ok()) {
+            if (reply.ok())
+                m_state->receiveFacts(query, key, reply.value);
+            else
                 emit failed(reply.error);
-                return;
-            }
-            describeCell(query, key, reply.value);
-            emit cellHovered(query, key, reply.value, true);
         });
 }
 

@@ -36,7 +36,11 @@ struct MapStyle {
 ///
 /// Mouse: wheel zooms at the cursor (Ctrl: fine), drag pans, Shift + drag zooms into a box, double click fits. Keys:
 /// arrows or WASD pan, Alt + arrows move the cell (Alt + Shift: by a tenth of the view), + and - zoom, Esc resets, P
-/// max or mean, [ ] head, `,` `.` layer. The head and the cell are those of the Selection.
+/// max or mean, [ ] head, `,` `.` layer. A click, or Enter, stays at the cell: at the true one that holds the maximum
+/// where a pixel stands for many; a second one, or Esc, lets go. The head and the cell are those of the Selection.
+///
+/// Where rows of generated tokens were recorded they follow below the prompt, their keys to the right of it. A click on
+/// one goes to its step.
 class HeatMapView : public QWidget {
     Q_OBJECT
 
@@ -98,6 +102,10 @@ signals:
     /// The cell under the mouse or the keyboard cursor. First the value on show (`exact` false: pooled or rounded to
     /// half), then the float32 value. NaN while unknown.
     void cellHovered(qint64 query, qint64 key, float value, bool exact);
+    /// All that is known of the cell; follows `cellHovered`.
+    void cellFactsKnown(qint64 query, qint64 key, const kvloupe::CellFacts& facts);
+    /// The mouse no longer moves the cell, or does again.
+    void pinnedChanged(bool pinned);
     /// One line on what happens, "" when there is nothing to say.
     void statusText(const QString& text);
     void mapStyleChanged(const kvloupe::MapStyle& style);

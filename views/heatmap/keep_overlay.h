@@ -6,6 +6,7 @@
 #include <QString>
 
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 namespace kvloupe {
@@ -14,8 +15,10 @@ namespace kvloupe {
 struct KeepOverlay {
     QString name;
     QColor color;
-    std::vector<std::int32_t> kept; ///< kept positions, ascending, within the prompt
+    std::vector<std::int32_t> kept; ///< kept positions, ascending
     bool shadeMap = false; ///< dropped columns are dimmed and hatched on the map as well
+    /// How many tokens there were by then: later ones are neither kept nor dropped.
+    std::int64_t tokens = std::numeric_limits<std::int64_t>::max();
 };
 
 } // namespace kvloupe

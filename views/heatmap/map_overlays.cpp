@@ -119,8 +119,10 @@ QRect KeepLayer::clipRect() const
     return mParentPlot->viewport();
 }
 
-std::vector<float> KeepLayer::droppedShares(const Counted& counted, std::span<const std::int32_t> bins, int level) const
+std::vector<float> KeepLayer::droppedShares(std::size_t strip, std::span<const std::int32_t> bins, int level) const
 {
+    const auto& keptBefore = m_counts[strip].keptBefore;
+    const std::int64_t present = std::min(m_overlays[strip].tokens, m_countedTokens);
     const std::int64_t tokens = m_countedTokens;
     const std::int64_t binCount = (tokens + (std::int64_t{1} << level) - 1) >> level;
     const int lastPixel = pixelOfHiddenLastBin(bins, windowOf(*m_rect).keyEnd, level, binCount);
@@ -130,9 +132,12 @@ std::vector<float> KeepLayer::droppedShares(const Counted& counted, std::span<co
             continue;
         const std::int64_t begin = static_cast<std::int64_t>(bins[x]) << level;
         const bool withLastBin = static_cast<int>(x) == lastPixel;
-        const std::int64_t end = withLastBin ? tokens : std::min(begin + (std::int64_t{1} << level), tokens);
-        const auto kept
-            = counted.keptBefore[static_cast<std::size_t>(end)] - counted.keptBefore[static_cast<std::size_t>(begin)];
+        const std::int64_t end = withLastBin ? present : std::min(begin + (std::int64_t{1} << level), present);
+        if (begin >= end) {
+            shares[x] = -1.0F;
+            continue;
+        }
+        const auto kept = keptBefore[static_cast<std::size_t>(end)] - keptBefore[static_cast<std::size_t>(begin)];
         const float share = 1.0F - static_cast<float>(kept) / static_cast<float>(end - begin);
         shares[x] = share > 0.0F ? std::max(share, smallestShare) : 0.0F;
     }
@@ -144,10 +149,10 @@ void KeepLayer::drawStrip(
 {
     const KeepOverlay& overlay = m_overlays[strip];
     const QColor dropped(0xe4, 0xe4, 0xe4);
-    QImage row(static_cast<int>(shares.size()), 1, QImage::Format_RGB32);
+    QImage row(static_cast<int>(shares.size()), 1, QImage::Format_ARGB32_Premultiplied);
     auto* line = reinterpret_cast<QRgb*>(row.scanLine(0));
     for (std::size_t x = 0; x < shares.size(); ++x)
-        line[x] = mixed(overlay.color, dropped, shares[x]).rgb();
+        line[x] = shares[x] < 0.0F ? 0U : mixed(overlay.color, dropped, shares[x]).rgb();
     const QRect rect = stripRect(strip);
     painter->drawImage(QRectF(target.left(), rect.top(), target.width(), rect.height()), row, QRectF(row.rect()));
     painter->setFont(m_font);
@@ -179,7 +184,7 @@ void KeepLayer::drawShade(
         auto& pattern = patterns[static_cast<std::size_t>(phase)];
         for (std::size_t x = 0; x < width; ++x) {
             const bool hatched = (static_cast<int>(x) + phase) % period < lineWidth;
-            pattern[x] = premultiplied(hatched ? hatchColor : shadeColor, shadeOpacity * shares[x]);
+            pattern[x] = premultiplied(hatched ? hatchColor : shadeColor, shadeOpacity * std::max(0.0F, shares[x]));
         }
     }
     QImage image(pixels.device.size(), QImage::Format_ARGB32_Premultiplied);
@@ -223,7 +228,7 @@ void KeepLayer::draw(QCPPainter* painter)
     const auto columns = binsOfPixels(pixels.window.keyBegin, pixels.window.keyEnd, pixels.device.width(), level, bins);
     painter->setRenderHint(QPainter::SmoothPixmapTransform, false);
     for (std::size_t strip = 0; strip < m_overlays.size(); ++strip) {
-        const auto shares = droppedShares(m_counts[strip], columns, level);
+        const auto shares = droppedShares(strip, columns, level);
         if (m_overlays[strip].shadeMap)
             drawShade(painter, shares, pixels, level);
         drawStrip(painter, strip, shares, pixels.target);
@@ -362,6 +367,56 @@ void CursorLayer::draw(QCPPainter* painter)
     if (cell.height() < smallest)
         cell.adjust(0, -(smallest - cell.height()) / 2, 0, (smallest - cell.height()) / 2);
     drawTwoTone(painter, cell.toAlignedRect());
+    if (m_isPinned)
+        drawTwoTone(painter, cell.toAlignedRect().adjusted(-4, -4, 4, 4));
+}
+
+GenerationMarks::GenerationMarks(QCPAxisRect* rect, const QString& layer)
+    : QCPLayerable(rect->parentPlot(), layer)
+    , m_rect(rect)
+{
+}
+
+void GenerationMarks::applyDefaultAntialiasingHint(QCPPainter* painter) const
+{
+    painter->setAntialiasing(false);
+}
+
+QRect GenerationMarks::clipRect() const
+{
+    return m_rect->rect();
+}
+
+void GenerationMarks::draw(QCPPainter* painter)
+{
+    const QRect area = mapArea(*m_rect);
+    const QCPAxis* keys = m_rect->axis(QCPAxis::atBottom);
+    const QCPAxis* queries = m_rect->axis(QCPAxis::atLeft);
+    if (m_promptTokens > 0) {
+        const auto tokens = static_cast<double>(m_promptTokens);
+        const int x = static_cast<int>(std::lround(keys->coordToPixel(tokens)));
+        const int y = static_cast<int>(std::lround(queries->coordToPixel(tokens)));
+        const int diagonal = std::clamp(x, area.left(), area.left() + area.width());
+        for (const auto& [style, color] : {std::pair{Qt::SolidLine, Qt::black}, {Qt::DashLine, Qt::white}}) {
+            painter->setPen(QPen(color, 1, style));
+            // Up to the diagonal: there is nothing above it to divide.
+            painter->drawLine(QLineF(area.left(), y, diagonal, y));
+            painter->drawLine(QLineF(x, std::max(y, area.top()), x, area.bottom()));
+        }
+    }
+    if (m_query < 0)
+        return;
+    constexpr double size = 7.0;
+    const double y = queries->coordToPixel(static_cast<double>(m_query) + 0.5);
+    if (y < area.top() || y > area.bottom())
+        return;
+    painter->setPen(QPen(Qt::white, 1));
+    painter->setBrush(Qt::black);
+    const auto mark = [&](double edge, double tip) {
+        painter->drawPolygon(QPolygonF{{edge, y - size / 2}, {tip, y}, {edge, y + size / 2}});
+    };
+    mark(area.left(), area.left() + size);
+    mark(area.right(), area.right() - size);
 }
 
 QString spanLabel(const Span& span)

@@ -41,7 +41,8 @@ private:
     struct Counted {
         std::vector<std::int32_t> keptBefore; // prefix sums, [tokens + 1]
     };
-    std::vector<float> droppedShares(const Counted& counted, std::span<const std::int32_t> bins, int level) const;
+    /// Of each pixel, negative for tokens that were not there yet.
+    std::vector<float> droppedShares(std::size_t strip, std::span<const std::int32_t> bins, int level) const;
     void drawStrip(
         QCPPainter* painter, std::size_t strip, const std::vector<float>& shares, const QRectF& target) const;
     void drawShade(QCPPainter* painter, const std::vector<float>& shares, const MapPixels& pixels, int level) const;
@@ -90,6 +91,8 @@ public:
 
     /// -1, -1 = none.
     void setCell(std::int64_t query, std::int64_t key);
+    /// A cell that the mouse does not move has a frame of its own.
+    void setPinned(bool pinned) { m_isPinned = pinned; }
     void setZoomBox(const QRect& box) { m_zoomBox = box; }
 
 protected:
@@ -101,7 +104,30 @@ private:
     QCPAxisRect* m_rect;
     std::int64_t m_query = -1;
     std::int64_t m_key = -1;
+    bool m_isPinned = false;
     QRect m_zoomBox;
+};
+
+/// Where the prompt ends and generated tokens begin, as lines across the map, and the query of the step in view as
+/// marks at both sides of its row.
+class GenerationMarks final : public QCPLayerable {
+public:
+    GenerationMarks(QCPAxisRect* rect, const QString& layer);
+
+    /// 0 = nothing was generated.
+    void setPromptTokens(std::int64_t tokens) { m_promptTokens = tokens; }
+    /// -1 = none.
+    void setQuery(std::int64_t query) { m_query = query; }
+
+protected:
+    void applyDefaultAntialiasingHint(QCPPainter* painter) const override;
+    QRect clipRect() const override;
+    void draw(QCPPainter* painter) override;
+
+private:
+    QCPAxisRect* m_rect;
+    std::int64_t m_promptTokens = 0;
+    std::int64_t m_query = -1;
 };
 
 /// "shot 3", "question", ...: what a band says.

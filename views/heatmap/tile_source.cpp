@@ -25,12 +25,11 @@ public:
             std::move(stale));
     }
 
-    void requestCell(QObject* context, int sample, int layer, int head, std::int64_t query, std::int64_t key,
-        Stale stale, Deliver<float> deliver) override
+    void requestCell(QObject* context, const CellAddress& address, Stale stale, Deliver<CellFacts> deliver) override
     {
-        submit<float>(
+        submit<CellFacts>(
             context, Priority::Immediate,
-            [=](RecordingAccess& access) { return access.tiles.cell(sample, layer, head, query, key); },
+            [address](RecordingAccess& access) { return cellFacts(access.recording, access.tiles, address); },
             std::move(deliver), std::move(stale));
     }
 
@@ -81,12 +80,20 @@ std::optional<int> finestLevel(const LayerInfo& layer, int head)
     return std::bit_width(static_cast<unsigned>(layer.pyramidFactors.front())) - 1;
 }
 
-int coarsestLevel(std::int64_t promptTokens)
+int coarsestLevel(std::int64_t tokens)
 {
     int level = 0;
-    while ((promptTokens >> level) + ((promptTokens & ((std::int64_t{1} << level) - 1)) != 0 ? 1 : 0) > tileSize)
+    while ((tokens >> level) + ((tokens & ((std::int64_t{1} << level) - 1)) != 0 ? 1 : 0) > tileSize)
         ++level;
     return level;
+}
+
+MapExtent recordedExtent(const SampleInfo& sample, const std::vector<LayerInfo>& layers)
+{
+    const auto hasRows = [](const LayerInfo& layer) { return layer.hasQueriesKeys || layer.decodeRows > 0; };
+    return sample.totalTokens > sample.promptTokens && !layers.empty() && std::ranges::all_of(layers, hasRows)
+        ? MapExtent::AllTokens
+        : MapExtent::Prompt;
 }
 
 } // namespace kvloupe

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/replay/attention_tiles.h"
+#include "core/replay/cell_facts.h"
 #include "views/session/recording_source.h"
 
 #include <QString>
@@ -38,10 +39,8 @@ public:
     virtual void requestTile(
         QObject* context, Priority priority, const TileKey& key, Stale stale, Deliver<std::vector<Half>> deliver)
         = 0;
-    /// Exact float32 value of one cell, NaN if there is none.
-    virtual void requestCell(QObject* context, int sample, int layer, int head, std::int64_t query, std::int64_t key,
-        Stale stale, Deliver<float> deliver)
-        = 0;
+    /// Exact value of one cell, its rank, and what the pixel that shows it stands for.
+    virtual void requestCell(QObject* context, const CellAddress& address, Stale stale, Deliver<CellFacts> deliver) = 0;
     /// All heads of a layer, [heads, edge, edge] with edge = overviewEdge(P).
     virtual void requestOverview(QObject* context, Priority priority, int sample, int layer, Pooling pooling,
         Stale stale, Deliver<std::vector<Half>> deliver)
@@ -55,6 +54,8 @@ std::shared_ptr<TileSource> makeTileSource(RecordingSource* source);
 /// a statistics recording; none if the head cannot be shown.
 std::optional<int> finestLevel(const LayerInfo& layer, int head);
 /// Smallest level whose whole map is one tile.
-int coarsestLevel(std::int64_t promptTokens);
+int coarsestLevel(std::int64_t tokens);
+/// Whether rows of generated tokens were recorded for every layer, so that maps go on below the prompt.
+MapExtent recordedExtent(const SampleInfo& sample, const std::vector<LayerInfo>& layers);
 
 } // namespace kvloupe

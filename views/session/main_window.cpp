@@ -102,7 +102,7 @@ MainWindow::~MainWindow()
 
 void MainWindow::buildCentre()
 {
-    m_map = new MapPage(models());
+    m_map = new MapPage(models(), m_timeline);
     m_map->heatMap()->setMapStyle(m_settings->mapStyle());
     auto* welcome = new QLabel(tr("Open a recording with Ctrl+O, or drop one here.\n\n"
                                   "kvloupe capture MODEL --prompt-file FILE --out RECORDING.h5 makes one."));
@@ -119,7 +119,7 @@ void MainWindow::buildCentre()
     column->addWidget(m_centre, 1);
     setCentralWidget(central);
 
-    m_status = new StatusLine(models());
+    m_status = new StatusLine(models(), m_timeline);
     statusBar()->addWidget(m_status, 1);
     statusBar()->addPermanentWidget(m_activity);
 }
@@ -187,6 +187,8 @@ void MainWindow::connectViews()
     connect(m_recording, &OpenRecording::sampleChanged, this, &MainWindow::showRecording);
     connect(m_recording, &OpenRecording::opened, this, [this] { m_sampleList->setSamples(m_recording->samples()); });
     connect(map, &HeatMapView::cellHovered, m_status, &StatusLine::showValue);
+    connect(map, &HeatMapView::cellFactsKnown, m_status, &StatusLine::showFacts);
+    connect(map, &HeatMapView::pinnedChanged, m_status, &StatusLine::setPinned);
     connect(map, &HeatMapView::statusText, m_activity, &QLabel::setText);
     connect(map, &HeatMapView::mapWindowChanged, m_status, [this, map] { m_status->setPooling(map->poolingText()); });
     connect(map, &HeatMapView::failed, this, &MainWindow::report);

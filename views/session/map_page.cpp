@@ -5,6 +5,8 @@
 #include "views/methods/replay_model.h"
 #include "views/session/map_tool_bar.h"
 #include "views/session/open_recording.h"
+#include "views/timeline/kept_in_view.h"
+#include "views/timeline/timeline_model.h"
 
 #include <QVBoxLayout>
 
@@ -14,9 +16,10 @@
 
 namespace kvloupe {
 
-MapPage::MapPage(const ViewModels& models, QWidget* parent)
+MapPage::MapPage(const ViewModels& models, const TimelineModel* timeline, QWidget* parent)
     : QWidget(parent)
     , m_models(models)
+    , m_timeline(timeline)
     , m_heatMap(new HeatMapView(models.selection))
     , m_toolBar(new MapToolBar(m_heatMap, models.selection))
     , m_shade(new QAction(tr("&Shade Dropped Columns"), this))
@@ -39,6 +42,11 @@ MapPage::MapPage(const ViewModels& models, QWidget* parent)
     });
     connect(m_models.replay, &ReplayModel::changed, this, &MapPage::showReplay);
     connect(m_models.methods, &MethodModel::currentChanged, this, &MapPage::showReplay);
+    connect(m_models.selection, &Selection::stepChanged, this, &MapPage::showReplay);
+    connect(m_timeline, &TimelineModel::changed, this, [this] {
+        if (m_models.selection->step() > 0)
+            showReplay();
+    });
 }
 
 void MapPage::showSample()
@@ -51,16 +59,16 @@ void MapPage::showSample()
 
 void MapPage::showReplay()
 {
-    const int layer = m_models.selection->layer();
-    const int head = m_models.selection->head();
     std::vector<KeepOverlay> overlays;
     for (int row = 0; row < m_models.methods->rowCount(); ++row) {
         const MethodModel::Entry& entry = m_models.methods->entries()[static_cast<std::size_t>(row)];
         if (!entry.shown)
             continue;
-        if (const auto positions = m_models.replay->keptPositions(row, layer, head))
-            overlays.push_back({entry.title, entry.color, {positions->begin(), positions->end()},
-                row == m_models.methods->current() && m_shade->isChecked()});
+        if (auto kept = keptInView(m_models, m_timeline, row)) {
+            const bool isBehind = kept->step == 0 && m_models.selection->step() > 0;
+            overlays.push_back({isBehind ? tr("%1 (prompt)").arg(entry.title) : entry.title, entry.color,
+                std::move(kept->positions), row == m_models.methods->current() && m_shade->isChecked(), kept->tokens});
+        }
     }
     m_heatMap->setKeepOverlay(std::move(overlays));
 }

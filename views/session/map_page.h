@@ -12,13 +12,15 @@
 namespace kvloupe {
 
 class MapToolBar;
+class TimelineModel;
 
 /// The attention map of the head in view with its tool bar, and what the methods keep of it.
 class MapPage final : public QWidget {
     Q_OBJECT
 
 public:
-    explicit MapPage(const ViewModels& models, QWidget* parent = nullptr);
+    /// `timeline` tells what is left at a decode step; it outlives the page.
+    MapPage(const ViewModels& models, const TimelineModel* timeline, QWidget* parent = nullptr);
 
     HeatMapView* heatMap() const { return m_heatMap; }
     MapToolBar* toolBar() const { return m_toolBar; }
@@ -33,6 +35,7 @@ private:
     void showReplay();
 
     ViewModels m_models;
+    const TimelineModel* m_timeline;
     HeatMapView* m_heatMap;
     MapToolBar* m_toolBar;
     QAction* m_shade;

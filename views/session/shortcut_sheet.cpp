@@ -30,6 +30,7 @@ std::vector<Gesture> gestures()
         {map, tr("[ and ]"), tr("previous and next head")},
         {map, tr(", and ."), tr("previous and next layer")},
         {map, tr("P"), tr("maximum or mean of the cells one pixel covers")},
+        {map, tr("Click, Enter"), tr("hold the cell; where a pixel covers many, that of their maximum (Esc lets go)")},
         {methods, tr("1 to 9"), tr("show or hide a method")},
         {methods, tr("M"), tr("next method in front: its dropped tokens are shaded and faded")},
         {methods, tr("Ctrl+Up, Ctrl+Down"), tr("keep 1 % more or less of the prompt")},

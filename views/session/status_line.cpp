@@ -5,14 +5,16 @@
 #include "views/methods/replay_model.h"
 #include "views/session/open_recording.h"
 #include "views/session/status_text.h"
+#include "views/timeline/kept_in_view.h"
 
 #include <algorithm>
 
 namespace kvloupe {
 
-StatusLine::StatusLine(const ViewModels& models, QWidget* parent)
+StatusLine::StatusLine(const ViewModels& models, const TimelineModel* timeline, QWidget* parent)
     : QLabel(parent)
     , m_models(models)
+    , m_timeline(timeline)
 {
     setTextFormat(Qt::PlainText);
     setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
@@ -21,12 +23,14 @@ StatusLine::StatusLine(const ViewModels& models, QWidget* parent)
     setObjectName(QStringLiteral("statusLine"));
     const auto forgetValue = [this] {
         m_value.reset();
+        m_facts = {};
         refresh();
     };
     connect(m_models.selection, &Selection::headChanged, this, forgetValue);
     connect(m_models.selection, &Selection::cellChanged, this, forgetValue);
     connect(m_models.recording, &OpenRecording::sampleChanged, this, forgetValue);
     connect(m_models.replay, &ReplayModel::changed, this, &StatusLine::refresh);
+    connect(m_models.selection, &Selection::stepChanged, this, &StatusLine::refresh);
 }
 
 void StatusLine::showValue(qint64 query, qint64 key, float value, bool exact)
@@ -35,6 +39,20 @@ void StatusLine::showValue(qint64 query, qint64 key, float value, bool exact)
         return;
     m_value = value;
     m_isExact = exact;
+    refresh();
+}
+
+void StatusLine::showFacts(qint64 query, qint64 key, const CellFacts& facts)
+{
+    if (query != m_models.selection->query() || key != m_models.selection->key())
+        return;
+    m_facts = facts;
+    refresh();
+}
+
+void StatusLine::setPinned(bool pinned)
+{
+    m_isPinned = pinned;
     refresh();
 }
 
@@ -58,14 +76,17 @@ void StatusLine::refresh()
     status.key = m_models.selection->key();
     status.value = m_value;
     status.exact = m_isExact;
+    status.facts = m_facts;
+    status.pinned = m_isPinned;
     status.pooling = m_pooling;
-    if (status.key >= 0 && status.key < sample->info.promptTokens) {
+    if (status.key >= 0) {
         for (int row = 0; row < m_models.methods->rowCount(); ++row) {
             const MethodModel::Entry& entry = m_models.methods->entries()[static_cast<std::size_t>(row)];
             if (!entry.shown)
                 continue;
-            if (const auto positions = m_models.replay->keptPositions(row, status.layer, status.head))
-                status.methods.emplace_back(entry.title, std::ranges::binary_search(*positions, status.key));
+            const auto kept = keptInView(m_models, m_timeline, row);
+            if (kept && status.key < kept->tokens)
+                status.methods.emplace_back(entry.title, std::ranges::binary_search(kept->positions, status.key));
         }
     }
     const QString line = statusText(status, sample->tokens);

@@ -33,13 +33,26 @@ QString statusText(const CellStatus& status, const TokenText& text)
     else if (status.value && std::isfinite(*status.value))
         parts << (status.exact ? translate("a = %1") : translate("a \u2248 %1"))
                      .arg(static_cast<double>(*status.value), 0, 'g', 4);
-    if (!status.pooling.isEmpty())
+    if (status.facts.rank > 0)
+        parts << translate("rank %1 of %2 in its row").arg(status.facts.rank).arg(status.facts.visible);
+    if (!status.pooling.isEmpty() && status.facts.block) {
+        const auto number = [](float value) { return QString::number(static_cast<double>(value), 'g', 4); };
+        const BlockFacts& block = *status.facts.block;
+        parts << translate("%1: max %2 at q %3 k %4, mean %5, min %6")
+                     .arg(status.pooling, number(block.maximum))
+                     .arg(block.maximumQuery)
+                     .arg(block.maximumKey)
+                     .arg(number(block.mean), number(block.minimum));
+    } else if (!status.pooling.isEmpty()) {
         parts << status.pooling;
+    }
     QStringList methods;
     for (const auto& [name, keeps] : status.methods)
-        methods << (keeps ? translate("%1 keep") : translate("%1 drop")).arg(name);
+        methods << (keeps ? translate("%1 keeps") : translate("%1 drops")).arg(name);
     if (!methods.isEmpty())
         parts << methods.join(QStringLiteral(", "));
+    if (status.pinned)
+        parts << translate("held");
     return parts.join(QStringLiteral(" | "));
 }
 

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "core/replay/cell_facts.h"
 #include "views/tokens/token_text.h"
 
 #include <QString>
@@ -21,11 +22,14 @@ struct CellStatus {
     std::int64_t key = -1;
     std::optional<float> value;
     bool exact = false; ///< float32 of this very cell, not pooled or rounded to half
+    CellFacts facts; ///< rank and block, once they are known
     QString pooling; ///< "max of 8 x 8", empty without
+    bool pinned = false; ///< the mouse does not move the cell
     std::vector<std::pair<QString, bool>> methods; ///< name, whether it keeps the key
 };
 
-/// `layer 12 head 7 | q 4081 "therefore" | k 3 "<s>" | a = 0.6132 | max of 8 x 8 | SnapKV keep, H2O drop`
+/// `layer 12 head 7 | q 4081 "therefore" | k 3 "<s>" | a = 0.6132 | rank 1 of 4,082 in its row | max of 8 x 8: max
+/// 0.6132, mean 0.0103, min 2e-08 | SnapKV keeps, H2O drops`
 QString statusText(const CellStatus& status, const TokenText& text);
 
 } // namespace kvloupe

@@ -83,11 +83,33 @@ void FakeTiles::requestTile(
     });
 }
 
-void FakeTiles::requestCell(QObject* context, int /*sample*/, int /*layer*/, int /*head*/, std::int64_t query,
-    std::int64_t key, Stale stale, Deliver<float> deliver)
+void FakeTiles::requestCell(QObject* context, const CellAddress& address, Stale stale, Deliver<CellFacts> deliver)
 {
-    submit(context, std::move(stale),
-        [this, query, key, deliver = std::move(deliver)] { deliver({.value = m_cell(query, key), .error = {}}); });
+    submit(context, std::move(stale), [this, address, deliver = std::move(deliver)] {
+        CellFacts facts;
+        facts.value = m_cell(address.query, address.key);
+        facts.visible = address.query + 1;
+        facts.rank = 1;
+        for (std::int64_t key = 0; key <= address.query; ++key)
+            facts.rank += m_cell(address.query, key) > facts.value ? 1 : 0;
+        if (address.level > 0) {
+            facts.block.emplace();
+            const std::int64_t factor = std::int64_t{1} << address.level;
+            const std::int64_t row = address.query / factor * factor;
+            const std::int64_t column = address.key / factor * factor;
+            for (auto query = row; query < std::min(row + factor, address.tokens); ++query) {
+                for (auto key = column; key < std::min(column + factor, query + 1); ++key) {
+                    const float value = m_cell(query, key);
+                    if (facts.block->cells++ == 0 || value > facts.block->maximum) {
+                        facts.block->maximum = value;
+                        facts.block->maximumQuery = query;
+                        facts.block->maximumKey = key;
+                    }
+                }
+            }
+        }
+        deliver({.value = facts, .error = {}});
+    });
 }
 
 void FakeTiles::requestOverview(QObject* context, Priority /*priority*/, int /*sample*/, int layer, Pooling pooling,
@@ -115,17 +137,17 @@ void FakeTiles::requestOverview(QObject* context, Priority /*priority*/, int /*s
     });
 }
 
-std::shared_ptr<SampleModel> makeSample(std::int64_t tokens, int layers, int heads)
+std::shared_ptr<SampleModel> makeSample(std::int64_t tokens, int layers, int heads, std::int64_t generated)
 {
     auto sample = std::make_shared<SampleModel>();
     sample->model.numLayers = layers;
     sample->model.numHeads = heads;
     sample->model.numKvHeads = 1;
     sample->info.promptTokens = tokens;
-    sample->info.totalTokens = tokens;
-    for (std::int64_t token = 0; token < tokens; ++token)
+    sample->info.totalTokens = tokens + generated;
+    for (std::int64_t token = 0; token < tokens + generated; ++token)
         sample->text.pieces.push_back(" w" + std::to_string(token));
-    sample->layout = PromptLayout(tokens);
+    sample->layout = PromptLayout(tokens, tokens + generated, {});
     for (int layer = 0; layer < layers; ++layer) {
         LayerInfo info;
         info.layer = layer;

@@ -33,8 +33,7 @@ public:
 
     void requestTile(QObject* context, Priority priority, const TileKey& key, Stale stale,
         Deliver<std::vector<Half>> deliver) override;
-    void requestCell(QObject* context, int sample, int layer, int head, std::int64_t query, std::int64_t key,
-        Stale stale, Deliver<float> deliver) override;
+    void requestCell(QObject* context, const CellAddress& address, Stale stale, Deliver<CellFacts> deliver) override;
     void requestOverview(QObject* context, Priority priority, int sample, int layer, Pooling pooling, Stale stale,
         Deliver<std::vector<Half>> deliver) override;
 
@@ -55,6 +54,7 @@ private:
 };
 
 /// A sample of `tokens` words with `layers` x `heads` recorded heads.
-std::shared_ptr<SampleModel> makeSample(std::int64_t tokens, int layers = 2, int heads = 3);
+/// `generated` more tokens follow the prompt.
+std::shared_ptr<SampleModel> makeSample(std::int64_t tokens, int layers = 2, int heads = 3, std::int64_t generated = 0);
 
 } // namespace kvloupe

@@ -20,12 +20,12 @@ class HeatMapTest : public WidgetTest {
 protected:
     HeatMapTest() { allowSlowEvents(); } // FakeTiles makes its tiles where they are asked for
 
-    void open(std::int64_t tokens, FakeTiles::Cell cell, std::vector<Span> spans = {})
+    void open(std::int64_t tokens, FakeTiles::Cell cell, std::vector<Span> spans = {}, std::int64_t generated = 0)
     {
-        sample = makeSample(tokens);
+        sample = makeSample(tokens, 2, 3, generated);
         if (!spans.empty())
-            sample->layout = PromptLayout(tokens, tokens, std::move(spans));
-        tiles = std::make_shared<FakeTiles>(tokens, std::move(cell));
+            sample->layout = PromptLayout(tokens, tokens + generated, std::move(spans));
+        tiles = std::make_shared<FakeTiles>(tokens + generated, std::move(cell));
         view = std::make_unique<HeatMapView>(&selection);
         selection.setHead(0, 0);
         showAndWait(*view, 700, 560);

@@ -97,7 +97,7 @@ TEST_F(MainWindowTest, TheSliderChangesOverlayAndText)
     for (int step = 0; step < 9; ++step)
         QTest::keyClick(window.methodsPanel()->keepSlider(), Qt::Key_PageDown);
     EXPECT_EQ(window.selection()->keepPermille(), 100);
-    EXPECT_TRUE(window.tokenPanel()->view()->isDropped(100)) << "StreamingLLM keeps both ends only";
+    EXPECT_TRUE(window.tokenPanel()->view()->isDropped(100)) << "StreamingLLM keepss both ends only";
     EXPECT_FALSE(window.tokenPanel()->view()->isDropped(0));
     EXPECT_NE(window.heatMap()->grab().toImage(), everything);
     EXPECT_EQ(m_settings.keepPermille(), 100);
@@ -128,7 +128,7 @@ TEST_F(MainWindowTest, TheStatusLineNamesTheCellAndWhatMethodsDo)
     EXPECT_TRUE(window.statusLine().contains(QStringLiteral("| k 0 \"")));
     EXPECT_TRUE(window.statusLine().contains(QStringLiteral("StreamingLLM keep")));
     window.selection()->setCell(150, 100);
-    EXPECT_TRUE(window.statusLine().contains(QStringLiteral("StreamingLLM drop")));
+    EXPECT_TRUE(window.statusLine().contains(QStringLiteral("StreamingLLM drops")));
     const QPointF pixel = window.heatMap()->pixelOfCell(180, 20);
     QTest::mouseMove(window.heatMap()->plot(), pixel.toPoint() - QPoint(9, 9));
     QTest::mouseMove(window.heatMap()->plot(), pixel.toPoint());

@@ -75,7 +75,16 @@ TEST(StatusText, SaysWhatIsUnderTheCursor)
     status.methods = {{QStringLiteral("SnapKV"), true}, {QStringLiteral("H2O"), false}};
     EXPECT_EQ(statusText(status, text),
         QStringLiteral(
-            "layer 12 head 7 | q 3 \"\u23CE\" | k 0 \"<s>\" | a = 0.6132 | max of 8 x 8 | SnapKV keep, H2O drop"));
+            "layer 12 head 7 | q 3 \"\u23CE\" | k 0 \"<s>\" | a = 0.6132 | max of 8 x 8 | SnapKV keeps, H2O drops"));
+    status.facts.rank = 2;
+    status.facts.visible = 4;
+    status.facts.block = BlockFacts{0.75F, 0.125F, 0.0F, 2, 1, 10};
+    status.methods.clear();
+    status.pinned = true;
+    EXPECT_EQ(statusText(status, text),
+        QStringLiteral(
+            "layer 12 head 7 | q 3 \"\u23CE\" | k 0 \"<s>\" | a = 0.6132 | rank 2 of 4 in its row | max of 8 "
+            "x 8: max 0.75 at q 2 k 1, mean 0.125, min 0 | held"));
     status.exact = false;
     EXPECT_TRUE(statusText(status, text).contains(QStringLiteral("a \u2248 0.6132")));
     status.query = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
 #include "tests/views/window_models.h"
+#include "views/timeline/kept_in_view.h"
 #include "views/timeline/timeline_bars.h"
 #include "views/timeline/timeline_view.h"
 #include "views/tokens/token_panel.h"
@@ -60,6 +61,29 @@ protected:
 
     TimelineModel m_timeline{m_models};
 };
+
+TEST_F(TimelineViewTest, WhatTheMapAndTheStatusLineShowFollowsTheStep)
+{
+    TimelineView view(m_models, &m_timeline);
+    showAndWait(view, 600, 300);
+    openAndWait({.sample = {}, .layer = 1, .head = 3});
+    settle();
+    const HeadLife* life = m_timeline.life();
+    ASSERT_TRUE(life) << qPrintable(m_timeline.problem());
+    const auto atStart = keptInView(m_models, &m_timeline, 0);
+    ASSERT_TRUE(atStart);
+    EXPECT_EQ(atStart->positions.size(), 60U);
+    EXPECT_EQ(atStart->tokens, 200);
+    m_selection.setStep(5);
+    const auto later = keptInView(m_models, &m_timeline, 0);
+    EXPECT_EQ(later->positions, life->aliveAfter(5));
+    EXPECT_EQ(later->tokens, 205);
+    EXPECT_EQ(later->step, 5);
+    EXPECT_EQ(keptInView(m_models, &m_timeline, 1)->step, 0) << "the life of the method in front alone is known";
+    EXPECT_EQ(keptInView(m_models, nullptr, 0)->positions, atStart->positions);
+    m_selection.setStep(1000);
+    EXPECT_EQ(keptInView(m_models, &m_timeline, 0)->step, 8);
+}
 
 TEST_F(TimelineViewTest, ShowsTheTimelineOfCore)
 {
