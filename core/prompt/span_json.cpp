@@ -3,6 +3,7 @@
 #include "core/prompt/span_json.h"
 
 #include "core/error.h"
+#include "core/json/shallow_json.h"
 
 #include <cerrno>
 #include <cstring>
@@ -80,9 +81,12 @@ Span spanOf(const Json& element, const std::string& where)
 
 std::vector<Span> spansFromJson(std::string_view text, std::string_view where)
 {
-    const Json document = Json::parse(text, nullptr, false);
-    if (document.is_discarded())
-        throw Error(fmt::format("{}: not JSON, expected a list of spans", where));
+    Json document;
+    try {
+        document = parseShallowJson(text);
+    } catch (const JsonTextError& error) {
+        throw Error(fmt::format("{}: {}; expected a list of spans", where, error.what()));
+    }
     const bool wrapped = document.is_object() && document.contains("spans");
     const Json& list = wrapped ? document["spans"] : document;
     if (!list.is_array())

@@ -2,6 +2,7 @@
 
 #include "core/results/json_fields.h"
 
+#include "core/json/shallow_json.h"
 #include "core/results/results_error.h"
 
 #include <fmt/format.h>
@@ -16,7 +17,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int deepest = 16;
 constexpr std::size_t shownBytes = 60;
 
 std::optional<std::int64_t> integerIn(const Json& value, std::int64_t low, std::int64_t high)
@@ -216,21 +216,10 @@ bool JsonFields::has(std::string_view field) const
 
 Json parseJsonLine(std::string_view line, const std::string& where)
 {
-    const auto refuseDepth = [&](int depth, Json::parse_event_t event, Json&) {
-        if (depth > deepest
-            && (event == Json::parse_event_t::array_start || event == Json::parse_event_t::object_start))
-            throw ResultsError(fmt::format("{}: JSON is nested deeper than {} levels", where, deepest));
-        return true;
-    };
     try {
-        return Json::parse(line, refuseDepth);
-    } catch (const Json::exception& error) {
-        // What stands in front is the library's own number of the error; what stands behind quotes the input.
-        std::string reason = error.what();
-        reason = reason.substr(reason.find("] ") == std::string::npos ? 0 : reason.find("] ") + 2).substr(0, 120);
-        std::ranges::replace_if(
-            reason, [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
-        throw ResultsError(fmt::format("{}: is not valid JSON: {}", where, reason));
+        return parseShallowJson(line);
+    } catch (const JsonTextError& error) {
+        throw ResultsError(fmt::format("{}: {}", where, error.what()));
     }
 }
 

@@ -228,7 +228,7 @@ TEST_F(RecordingCommands, ReplayTakesSpansFromAFileAndSaysWhatIsWrongWithThem)
              std::pair{R"([{"begin":0,"end":4,"kind":"shoot"}])", "expected one of bos, system"},
              std::pair{R"([{"begin":-1,"end":4,"kind":"shot"}])", "\"begin\": found -1"},
              std::pair{R"([{"end":4,"kind":"shot"}])", "no field \"begin\""},
-             std::pair{R"({"span":[]})", "expected a list"}, std::pair{"[", "not JSON"}}) {
+             std::pair{R"({"span":[]})", "expected a list"}, std::pair{"[", "not valid JSON"}}) {
         const auto bad = folder->write("bad.json", text);
         const ProgramRun run = replay({"--method", "full", "--keep", "1", "--spans", bad.string()});
         EXPECT_EQ(run.status, 1) << text;

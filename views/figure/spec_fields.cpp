@@ -2,6 +2,7 @@
 
 #include "views/figure/spec_fields.h"
 
+#include "core/json/shallow_json.h"
 #include "views/figure/figure_spec.h"
 
 #include <fmt/format.h>
@@ -16,9 +17,9 @@ SpecFields::SpecFields(std::string_view text, const std::filesystem::path& sourc
     : m_source(source)
 {
     try {
-        m_object = Json::parse(text);
-    } catch (const Json::exception& error) {
-        throw FigureError(fmt::format("{}: not JSON: {}", source.string(), error.what()));
+        m_object = parseShallowJson<Json>(text);
+    } catch (const JsonTextError& error) {
+        throw FigureError(fmt::format("{}: {}", source.string(), error.what()));
     }
     if (!m_object.is_object())
         throw FigureError(fmt::format("{}: found {}, expected an object", source.string(), m_object.type_name()));

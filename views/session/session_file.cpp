@@ -2,6 +2,7 @@
 
 #include "views/session/session_file.h"
 
+#include "core/json/shallow_json.h"
 #include "core/prompt/shot_boundaries.h"
 
 #include <cerrno>
@@ -101,9 +102,12 @@ std::string sessionToJson(const SessionContents& session, std::span<const Sample
 SessionContents sessionFromJson(std::string_view text, std::string_view where, const std::string& recordingUuid,
     std::span<const SampleInfo> samples)
 {
-    const Json document = Json::parse(text, nullptr, false);
-    if (document.is_discarded())
-        throw SessionError(fmt::format("{}: not JSON, expected a session", where));
+    Json document;
+    try {
+        document = parseShallowJson<Json>(text);
+    } catch (const JsonTextError& error) {
+        throw SessionError(fmt::format("{}: {}; expected a session", where, error.what()));
+    }
     const Place root{document, std::string(where)};
     const Place version = root.field("kvsession", "the version of the format");
     if (version.integer("a version") != formatVersion)

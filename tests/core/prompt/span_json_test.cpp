@@ -36,7 +36,9 @@ TEST(SpanJson, ReadsAListAndAnObjectThatHoldsOne)
 
 TEST(SpanJson, NamesTheElementAndTheFieldThatIsWrong)
 {
-    EXPECT_THAT(messageOf("[1,"), HasSubstr("spans.json: not JSON"));
+    EXPECT_THAT(messageOf("[1,"), HasSubstr("spans.json: is not valid JSON"));
+    EXPECT_THAT(messageOf(R"([{"begin": )" + std::string(200'000, '[') + std::string(200'000, ']') + "}]"),
+        HasSubstr("nested deeper"));
     EXPECT_THAT(messageOf("7"), HasSubstr("found number, expected a list of spans"));
     EXPECT_THAT(messageOf("[7]"), HasSubstr("span 0: found number, expected an object"));
     EXPECT_THAT(messageOf(R"([{"begin":0,"end":1,"kind":"shot"},{"begin":1.5,"end":2,"kind":"shot"}])"),

@@ -57,7 +57,9 @@ TEST(FigureSpec, KeepsBudgetsAsTyped)
 
 TEST(FigureSpec, NamesTheFieldThatIsWrong)
 {
-    EXPECT_THAT(problemOf("{"), HasSubstr("/data/f.json: not JSON"));
+    EXPECT_THAT(problemOf("{"), HasSubstr("/data/f.json: is not valid JSON"));
+    EXPECT_THAT(problemOf(R"({"dpi": )" + std::string(200'000, '[') + std::string(200'000, ']') + "}"),
+        HasSubstr("nested deeper"));
     EXPECT_THAT(problemOf("[]"), HasSubstr("expected an object"));
     EXPECT_THAT(problemOf(R"({"layer": -1})"), HasSubstr("field \"layer\" is -1, expected a whole number"));
     EXPECT_THAT(problemOf(R"({"layer": 99999999999})"), HasSubstr("layer"));

@@ -87,7 +87,7 @@ TEST_F(ResultsFigureTest, SaysWhatIsWrongWithItsInput)
     EXPECT_THAT(specProblem(R"({"figure": "nll", "layer": 3})"), HasSubstr("unknown field \"layer\""));
     EXPECT_THAT(specProblem(R"({"figure": "nll", "width": 3})"), HasSubstr("width: found 3"));
     EXPECT_THAT(specProblem(R"({"figure": "cake"})"), HasSubstr("field \"figure\" is \"cake\""));
-    EXPECT_THAT(specProblem("[1"), HasSubstr("not JSON"));
+    EXPECT_THAT(specProblem("[1"), HasSubstr("not valid JSON"));
 }
 
 TEST(ResultsCommandLine, NamesWhatDiffersFromTheDefaults)
