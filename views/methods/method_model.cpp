@@ -247,11 +247,30 @@ QStringList MethodModel::toSpecs() const
 
 void MethodModel::fromSpecs(const QStringList& specs)
 {
-    while (rowCount() > 0)
-        remove(rowCount() - 1);
-    // A SPEC that an older or newer version wrote and this one does not know is left out.
-    for (const QString& spec : specs)
-        add(spec.startsWith(QLatin1Char('-')) ? spec.mid(1) : spec, !spec.startsWith(QLatin1Char('-')));
+    const std::string front = m_selection->method();
+    beginResetModel();
+    const std::vector<Entry> before = std::exchange(m_entries, {});
+    for (const QString& written : specs) {
+        const bool shown = !written.startsWith(QLatin1Char('-'));
+        Entry entry;
+        // A SPEC that an older or newer version wrote and this one does not know is left out.
+        if (!readSpec(shown ? written : written.mid(1), -1, entry).isEmpty())
+            continue;
+        const auto known
+            = std::ranges::find(before, entry.method.spec, [](const Entry& old) { return old.method.spec; });
+        if (known != before.end())
+            entry = *known;
+        else
+            entry.color = unusedColor(entry.method.name);
+        entry.shown = shown;
+        m_entries.push_back(std::move(entry));
+    }
+    endResetModel();
+    emit methodsChanged();
+    if (rowOf(front) >= 0)
+        return;
+    const auto shown = std::ranges::find_if(m_entries, &Entry::shown);
+    setCurrent(shown == m_entries.end() ? -1 : static_cast<int>(shown - m_entries.begin()));
 }
 
 int MethodModel::rowCount(const QModelIndex& parent) const

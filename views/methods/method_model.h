@@ -61,6 +61,7 @@ public:
     void setOutcome(int row, std::optional<MethodOutcome> outcome, const QString& problem = {});
     /// SPECs in order, the hidden ones with a leading "-": what the settings remember.
     QStringList toSpecs() const;
+    /// Replaces the list. Methods that were in it keep colour and outcome, and the one in front stays if it is in it.
     void fromSpecs(const QStringList& specs);
 
     int rowCount(const QModelIndex& parent = {}) const override;

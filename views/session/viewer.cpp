@@ -7,6 +7,8 @@
 #include "views/methods/method_model.h"
 #include "views/methods/replay_model.h"
 #include "views/results/results_data.h"
+#include "views/session/theme.h"
+#include "views/session/window_list.h"
 
 #include <QApplication>
 #include <QBuffer>
@@ -51,6 +53,7 @@ void prepare(MainWindow& window, const ViewerRequest& request)
             specs << QString::fromStdString(spec);
         }
         window.methods()->fromSpecs(specs);
+        window.methods()->setCurrent(0);
     }
     if (request.keepPermille)
         window.selection()->setKeepPermille(*request.keepPermille);
@@ -127,19 +130,20 @@ int runViewer(const ViewerRequest& request, const std::function<bool()>& interru
     const auto results
         = std::ranges::stable_partition(files, [](const std::filesystem::path& file) { return !isResultsFile(file); });
     const auto recordings = static_cast<std::size_t>(results.begin() - files.begin());
-    std::vector<std::unique_ptr<MainWindow>> windows;
+    const ThemeSwitch theme(&settings);
+    WindowList windows(&settings);
     for (std::size_t index = 0; index < std::max<std::size_t>(1, recordings); ++index) {
-        windows.push_back(std::make_unique<MainWindow>(&settings));
-        prepare(*windows.back(), request);
-        windows.back()->show();
-        raiseViews(*windows.back(), request);
+        MainWindow* window = windows.add();
+        prepare(*window, request);
+        window->show();
+        raiseViews(*window, request);
         if (index < recordings)
-            windows.back()->open(files[index], request.start);
+            window->open(files[index], request.start);
     }
     for (const std::filesystem::path& file : results)
-        windows.front()->open(file);
+        windows.windows().front()->open(file);
     if (!request.screenshot.empty()) {
-        writeScreenshot(*windows.front(), request, interrupted);
+        writeScreenshot(*windows.windows().front(), request, interrupted);
         return 0;
     }
     QTimer poll;
