@@ -4,9 +4,11 @@
 
 #include "views/heads/head_wall.h"
 #include "views/methods/explanation_model.h"
+#include "views/methods/method_history.h"
 #include "views/methods/methods_panel.h"
 #include "views/methods/overlap_view.h"
 #include "views/results/results_view.h"
+#include "views/selection/selection_history.h"
 #include "views/session/error_bar.h"
 #include "views/session/export_dialog.h"
 #include "views/session/figure_export.h"
@@ -59,6 +61,8 @@ MainWindow::MainWindow(Settings* settings, QWidget* parent)
     , m_explanations(new ExplanationModel(models(), this))
     , m_timeline(new TimelineModel(models(), this))
     , m_session(new Session(m_recording, this))
+    , m_methodHistory(nullptr)
+    , m_selectionHistory(new SelectionHistory(m_selection, this))
     , m_figures(new FigureExport(m_recording, this))
     , m_sampleFinder(new SampleFinder(models(), this))
     , m_map(nullptr)
@@ -77,6 +81,7 @@ MainWindow::MainWindow(Settings* settings, QWidget* parent)
     setDockOptions(AnimatedDocks | AllowNestedDocks | AllowTabbedDocks);
 
     m_methods->fromSpecs(m_settings->methods().isEmpty() ? MethodModel::defaultSpecs() : m_settings->methods());
+    m_methodHistory = new MethodHistory(m_methods, m_session->undoStack(), this);
     m_selection->setKeepPermille(m_settings->keepPermille());
     // The replay comes before the views: they ask it when the sample changes.
     connectModels();
@@ -165,6 +170,10 @@ void MainWindow::connectModels()
     connect(m_recording, &OpenRecording::layoutChanged, m_replay,
         [this] { m_replay->setSample(m_recording->source(), m_recording->sample()); });
     connect(m_recording, &OpenRecording::failed, this, &MainWindow::report);
+    connect(m_recording, &OpenRecording::sampleChanged, m_selectionHistory, [this] {
+        if (m_recording->sample())
+            m_selectionHistory->sampleArrived();
+    });
     connect(m_recording, &OpenRecording::opened, this, [this] {
         m_settings->addRecentFile(QFileInfo(toText(recordingPath())).absoluteFilePath());
         setWindowTitle(tr("%1 - KVLoupe").arg(toText(recordingPath().filename())));
@@ -308,6 +317,8 @@ void MainWindow::closeEvent(QCloseEvent* event)
 {
     m_settings->setWindow(saveGeometry(), saveState(layoutVersion));
     QMainWindow::closeEvent(event);
+    if (event->isAccepted())
+        emit closed();
 }
 
 void MainWindow::dragEnterEvent(QDragEnterEvent* event)
@@ -334,11 +345,9 @@ void MainWindow::dropEvent(QDropEvent* event)
     files.erase(results.begin(), results.end());
     if (files.isEmpty())
         return;
-    open(files.front().toStdString());
-    if (files.size() > 1)
-        report(tr("%1 files were dropped, %2 was opened; a window shows one recording")
-                   .arg(files.size())
-                   .arg(files.front()));
+    open(files.takeFirst().toStdString());
+    for (const QString& file : std::as_const(files))
+        emit windowRequested(file);
 }
 
 } // namespace kvloupe

@@ -24,12 +24,14 @@ class FigureExport;
 class HeadWall;
 class HeatMapView;
 class MapPage;
+class MethodHistory;
 class MethodModel;
 class MethodsPanel;
 class ReplayModel;
 class ResultsView;
 class SampleFinder;
 class SampleList;
+class SelectionHistory;
 class Session;
 class ShotsView;
 class SparsityView;
@@ -87,12 +89,18 @@ public:
     bool raiseView(const QString& name) { return m_docks.raise(name + QStringLiteral("Dock")); }
     QStringList viewNames() const;
     void restoreDefaultLayout() { m_docks.restoreDefaultLayout(); }
+    /// Lists the windows below its own commands, once somebody fills it.
+    QMenu* windowMenu() const { return m_windowMenu; }
 
 signals:
     /// The sample in view is there, or was changed.
     void sampleShown(int sample);
     void figureSaved(const QString& path);
     void problem(const QString& message);
+    /// Another window is wanted, with a file in it or empty.
+    void windowRequested(const QString& file);
+    /// The window was closed for good; whoever made it may delete it.
+    void closed();
 
 protected:
     void closeEvent(QCloseEvent* event) override;
@@ -107,7 +115,12 @@ private:
     void buildCentre();
     void buildDocks();
     void buildMenus();
+    void buildEditMenu();
+    void buildViewMenu();
     void buildMethodActions(QMenu* menu);
+    void buildWindowMenu();
+    void buildHelpMenu();
+    void buildThemeActions(QMenu* menu);
     void connectModels();
     void connectViews();
     void rebuildRecentMenu();
@@ -117,7 +130,7 @@ private:
     void focusNextPanel();
     void showShortcuts();
     void showAbout();
-    void chooseFile();
+    QString chosenFile(); ///< of a dialog; empty = none
     void chooseFolder();
     void applyColorsToWall();
 
@@ -129,6 +142,8 @@ private:
     ExplanationModel* m_explanations;
     TimelineModel* m_timeline;
     Session* m_session;
+    MethodHistory* m_methodHistory;
+    SelectionHistory* m_selectionHistory;
     FigureExport* m_figures;
     SampleFinder* m_sampleFinder;
     QString m_lastProblem;
@@ -148,6 +163,7 @@ private:
     StatusLine* m_status;
     QLabel* m_activity;
     QMenu* m_recentMenu = nullptr;
+    QMenu* m_windowMenu = nullptr;
     QAction* m_exportAction = nullptr;
     QAction* m_reloadAction = nullptr;
     ViewDocks m_docks;

@@ -4,9 +4,11 @@
 #include "views/methods/method_model.h"
 #include "views/methods/methods_panel.h"
 #include "views/methods/replay_model.h"
+#include "views/selection/selection_history.h"
 #include "views/session/command_palette.h"
 #include "views/session/error_bar.h"
 #include "views/session/main_window.h"
+#include "views/session/manual.h"
 #include "views/session/map_page.h"
 #include "views/session/map_tool_bar.h"
 #include "views/session/sample_list.h"
@@ -14,6 +16,7 @@
 #include "views/session/shortcut_sheet.h"
 #include "views/tokens/token_panel.h"
 
+#include <QActionGroup>
 #include <QApplication>
 #include <QClipboard>
 #include <QFileDialog>
@@ -33,7 +36,14 @@ namespace kvloupe {
 void MainWindow::buildMenus()
 {
     QMenu* file = menuBar()->addMenu(tr("&File"));
-    file->addAction(tr("&Open..."), QKeySequence::Open, this, &MainWindow::chooseFile);
+    file->addAction(tr("&Open..."), QKeySequence::Open, this, [this] {
+        if (const QString path = chosenFile(); !path.isEmpty())
+            open(path.toStdString());
+    });
+    file->addAction(tr("Open in New &Window..."), QKeySequence(Qt::CTRL | Qt::SHIFT | Qt::Key_O), this, [this] {
+        if (const QString path = chosenFile(); !path.isEmpty())
+            emit windowRequested(path);
+    });
     file->addAction(tr("Open Folder of &Parts..."), this, &MainWindow::chooseFolder);
     m_recentMenu = file->addMenu(tr("Open &Recent"));
     m_recentMenu->setToolTipsVisible(true);
@@ -44,18 +54,30 @@ void MainWindow::buildMenus()
         tr("&Export Figure..."), QKeySequence(Qt::CTRL | Qt::Key_E), this, &MainWindow::showExportDialog);
     m_exportAction->setEnabled(false);
     file->addSeparator();
-    QAction* quit = file->addAction(tr("&Quit"), QKeySequence::Quit, this, &QWidget::close);
+    QAction* quit = file->addAction(tr("&Quit"), QKeySequence::Quit, qApp, &QApplication::closeAllWindows);
     quit->setMenuRole(QAction::QuitRole);
     connect(m_settings, &Settings::recentFilesChanged, this, &MainWindow::rebuildRecentMenu);
     rebuildRecentMenu();
 
+    buildEditMenu();
+    buildViewMenu();
+    buildMethodActions(menuBar()->addMenu(tr("&Methods")));
+    buildWindowMenu();
+    buildHelpMenu();
+}
+
+void MainWindow::buildEditMenu()
+{
     QMenu* edit = menuBar()->addMenu(tr("&Edit"));
     QAction* undo = m_session->undoStack()->createUndoAction(this, tr("&Undo"));
     undo->setShortcut(QKeySequence(Qt::CTRL | Qt::Key_Z));
     QAction* redo = m_session->undoStack()->createRedoAction(this, tr("&Redo"));
     redo->setShortcuts({QKeySequence(Qt::CTRL | Qt::SHIFT | Qt::Key_Z), QKeySequence(Qt::CTRL | Qt::Key_Y)});
     edit->addActions({undo, redo});
+}
 
+void MainWindow::buildViewMenu()
+{
     QMenu* view = menuBar()->addMenu(tr("&View"));
     for (QDockWidget* dock : m_docks.all())
         view->addAction(dock->toggleViewAction());
@@ -69,14 +91,47 @@ void MainWindow::buildMenus()
     });
     view->addAction(tr("Next &Panel"), QKeySequence(Qt::Key_F6), this, &MainWindow::focusNextPanel);
     view->addSeparator();
+    view->addAction(m_selectionHistory->backAction());
+    view->addAction(m_selectionHistory->forwardAction());
+    view->addSeparator();
+    buildThemeActions(view->addMenu(tr("T&heme")));
     view->addAction(tr("Restore &Default Layout"), this, &MainWindow::restoreDefaultLayout);
+}
 
-    buildMethodActions(menuBar()->addMenu(tr("&Methods")));
+void MainWindow::buildThemeActions(QMenu* menu)
+{
+    static constexpr std::array<const char*, allThemes.size()> titles{
+        QT_TR_NOOP("&As the Desktop"), QT_TR_NOOP("&Light"), QT_TR_NOOP("&Dark")};
+    auto* group = new QActionGroup(menu);
+    for (const Theme theme : allThemes) {
+        QAction* action = menu->addAction(tr(titles[static_cast<std::size_t>(theme)]));
+        action->setCheckable(true);
+        group->addAction(action);
+        connect(action, &QAction::triggered, this, [this, theme] { m_settings->setTheme(theme); });
+        const auto check = [this, action, theme] { action->setChecked(m_settings->theme() == theme); };
+        connect(m_settings, &Settings::themeChanged, action, check);
+        check();
+    }
+}
 
+void MainWindow::buildWindowMenu()
+{
+    m_windowMenu = menuBar()->addMenu(tr("&Window"));
+    m_windowMenu->addAction(tr("&New Window"), QKeySequence::New, this, [this] { emit windowRequested(QString()); });
+    m_windowMenu->addAction(tr("&Close Window"), QKeySequence(Qt::CTRL | Qt::Key_W), this, &QWidget::close);
+    m_windowMenu->addSeparator();
+}
+
+void MainWindow::buildHelpMenu()
+{
     QMenu* help = menuBar()->addMenu(tr("&Help"));
     help->addAction(tr("&Commands..."), QKeySequence(Qt::CTRL | Qt::SHIFT | Qt::Key_P), this, [this] {
         CommandPalette palette(commandsOf(*this), this);
         palette.exec();
+    });
+    help->addAction(tr("&Manual"), QKeySequence(Qt::SHIFT | Qt::Key_F1), this, [this] {
+        Manual manual(this);
+        manual.exec();
     });
     help->addAction(tr("&Keyboard and Mouse"), QKeySequence(Qt::Key_F1), this, &MainWindow::showShortcuts);
     help->addSeparator();
@@ -146,14 +201,12 @@ void MainWindow::rebuildRecentMenu()
     m_recentMenu->setEnabled(!files.isEmpty());
 }
 
-void MainWindow::chooseFile()
+QString MainWindow::chosenFile()
 {
     const QString folder
         = m_settings->recentFiles().isEmpty() ? QString() : QFileInfo(m_settings->recentFiles().front()).absolutePath();
-    const QString path = QFileDialog::getOpenFileName(this, tr("Open"), folder,
+    return QFileDialog::getOpenFileName(this, tr("Open"), folder,
         tr("Recordings and results (*.h5 *.hdf5 *.jsonl);;Recordings (*.h5 *.hdf5);;Results (*.jsonl);;All files (*)"));
-    if (!path.isEmpty())
-        open(path.toStdString());
 }
 
 void MainWindow::chooseFolder()

@@ -4,6 +4,7 @@
 
 #include "views/heatmap/color_map.h"
 #include "views/heatmap/heat_map_view.h"
+#include "views/session/theme.h"
 
 #include <QByteArray>
 #include <QObject>
@@ -43,12 +44,16 @@ public:
     const QString& exportFolder() const { return m_exportFolder; }
     void setExportFolder(const QString& folder);
 
+    Theme theme() const { return m_theme; }
+    void setTheme(Theme theme);
+
     const QByteArray& windowGeometry() const { return m_windowGeometry; }
     const QByteArray& windowState() const { return m_windowState; }
     void setWindow(const QByteArray& geometry, const QByteArray& state);
 
 signals:
     void recentFilesChanged();
+    void themeChanged();
 
 private:
     void store(const QString& key, const QVariant& value);
@@ -59,6 +64,7 @@ private:
     QStringList m_methods;
     QStringList m_recentFiles;
     QString m_exportFolder;
+    Theme m_theme = Theme::System;
     QByteArray m_windowGeometry;
     QByteArray m_windowState;
 };

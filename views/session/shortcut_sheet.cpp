@@ -47,11 +47,13 @@ std::vector<Gesture> gestures()
         {window, tr("Ctrl+O, F5"), tr("open a recording, read it again")},
         {window, tr("Ctrl+E"), tr("export the figure as PDF, SVG, PNG or CSV")},
         {window, tr("F6"), tr("next panel")},
-        {window, tr("Ctrl+Z, Ctrl+Shift+Z"), tr("undo and redo an edit of the session")},
+        {window, tr("Ctrl+Z, Ctrl+Shift+Z"), tr("undo and redo an edit of shots or methods")},
         {window, tr("Alt+1 to Alt+9, Alt+0"),
             tr("show or hide samples, heads, methods, text, why, shots, timeline, results, sparsity, overlap")},
         {window, tr("Ctrl+Shift+P"), tr("find a command by a part of its name")},
-        {window, tr("F1"), tr("this sheet")},
+        {window, tr("Ctrl+N, Ctrl+Shift+O, Ctrl+W"), tr("new window, open in a new window, close the window")},
+        {window, tr("Ctrl+Alt+Left, Ctrl+Alt+Right"), tr("back to where you were, and forward again")},
+        {window, tr("F1, Shift+F1"), tr("this sheet, the manual")},
     };
 }
 

@@ -396,18 +396,9 @@ TEST_F(MainWindowTest, EveryActionHasItsOwnShortcut)
 
 TEST_F(MainWindowTest, WearsADarkTheme)
 {
-    const QPalette before = QApplication::palette();
-    QPalette dark;
-    dark.setColor(QPalette::Window, QColor(0x2B, 0x2B, 0x2B));
-    dark.setColor(QPalette::Base, QColor(0x1E, 0x1E, 0x1E));
-    dark.setColor(QPalette::AlternateBase, QColor(0x26, 0x26, 0x26));
-    dark.setColor(QPalette::Button, QColor(0x35, 0x35, 0x35));
-    for (const QPalette::ColorRole role : {QPalette::WindowText, QPalette::Text, QPalette::ButtonText})
-        dark.setColor(role, QColor(0xE0, 0xE0, 0xE0));
-    dark.setColor(QPalette::Highlight, QColor(0x3D, 0x7A, 0xB8));
-    dark.setColor(QPalette::HighlightedText, Qt::white);
-    QApplication::setPalette(dark);
+    m_settings.setTheme(Theme::Dark);
     {
+        const ThemeSwitch theme(&m_settings);
         MainWindow window(&m_settings);
         openAndWait(window, {.sample = std::nullopt, .layer = 1, .head = 2});
         const QImage text = window.tokenPanel()->view()->viewport()->grab().toImage();
@@ -420,7 +411,6 @@ TEST_F(MainWindowTest, WearsADarkTheme)
         if (!pictures.isEmpty())
             window.grab().save(pictures + QStringLiteral("/dark.png"));
     }
-    QApplication::setPalette(before);
 }
 
 } // namespace

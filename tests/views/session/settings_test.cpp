@@ -24,6 +24,7 @@ TEST_F(SettingsTest, RemembersWhatWasSet)
         Settings settings(&this->settings());
         settings.setMapStyle(style);
         settings.setKeepPermille(125);
+        settings.setTheme(Theme::Dark);
         settings.setMethods({QStringLiteral("snapkv:window=16"), QStringLiteral("-h2o")});
         settings.addRecentFile(QStringLiteral("/a.h5"));
         settings.addRecentFile(QStringLiteral("/b.h5"));
@@ -32,6 +33,7 @@ TEST_F(SettingsTest, RemembersWhatWasSet)
     const Settings settings(&this->settings());
     EXPECT_EQ(settings.mapStyle(), style);
     EXPECT_EQ(settings.keepPermille(), 125);
+    EXPECT_EQ(settings.theme(), Theme::Dark);
     EXPECT_EQ(settings.methods(), QStringList({QStringLiteral("snapkv:window=16"), QStringLiteral("-h2o")}));
     EXPECT_EQ(settings.recentFiles(), QStringList({QStringLiteral("/a.h5"), QStringLiteral("/b.h5")}));
 }
@@ -41,9 +43,11 @@ TEST_F(SettingsTest, TakesDefaultsForDamagedValues)
     settings().setValue(QStringLiteral("map/colormap"), QStringLiteral("jet"));
     settings().setValue(QStringLiteral("map/low"), 3.0);
     settings().setValue(QStringLiteral("methods/keep_permille"), -7);
+    settings().setValue(QStringLiteral("window/theme"), QStringLiteral("pink"));
     const Settings read(&settings());
     EXPECT_EQ(read.mapStyle(), MapStyle());
     EXPECT_EQ(read.keepPermille(), 300);
+    EXPECT_EQ(read.theme(), Theme::System);
 }
 
 TEST_F(SettingsTest, RemembersTenFiles)
