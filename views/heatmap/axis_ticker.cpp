@@ -34,7 +34,8 @@ double TokenTicker::pixelsPerToken(const QCPRange& range) const
 {
     const QCPAxisRect* rect = m_axis->axisRect();
     const int length = m_axis->orientation() == Qt::Horizontal ? rect->width() : rect->height();
-    return length / std::max(range.size(), 1e-9);
+    // Before it is laid out for the first time a plot is smaller than its margins, and its axes shorter than nothing.
+    return std::max(1, length) / std::max(range.size(), 1e-9);
 }
 
 bool TokenTicker::showsText() const
