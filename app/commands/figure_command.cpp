@@ -4,7 +4,9 @@
 
 #include "core/error.h"
 #include "core/methods/nearest_names.h"
-#include "views/figure/figure_command.h"
+#include "views/composer/figure_kinds.h"
+#include "views/composer/page_figure.h"
+#include "views/figure/attention_panel.h"
 #include "views/figure/figure_spec.h"
 #include "views/figure/spec_fields.h"
 #include "views/results/results_figure.h"
@@ -14,6 +16,7 @@
 #include <CLI/CLI.hpp>
 #include <QGuiApplication>
 
+#include <algorithm>
 #include <filesystem>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -31,14 +34,6 @@ namespace kvloupe {
 namespace {
 
 constexpr const char* attentionName = "attention";
-
-std::vector<std::string> figureNames()
-{
-    std::vector<std::string> names{attentionName};
-    for (const auto& more : {resultsFigureNames(), sparsityFigureNames()})
-        names.insert(names.end(), more.begin(), more.end());
-    return names;
-}
 
 /// Options as they were typed; those that were not leave the SPEC file's value, or the default.
 struct FigureOptions {
@@ -248,18 +243,58 @@ FigureSpec attentionFigure(const FigureOptions& options, FigureSpec spec)
     return spec;
 }
 
-/// Every kind of figure by what makes it.
-using AnyFigure = std::variant<FigureSpec, ResultsFigure, SparsityFigure>;
+/// Several maps side by side, each of a recording of its own, in one range of colours.
+PageSpec attentionPage(const FigureOptions& options)
+{
+    PageSpec page;
+    page.columns = options.columns.value_or(static_cast<int>(std::min<std::size_t>(options.inputs.size(), 4)));
+    FigureOptions one = options;
+    one.columns.reset();
+    one.width.reset();
+    for (const std::string& input : options.inputs) {
+        one.inputs = {input};
+        page.panels.emplace_back().figure = std::make_shared<AttentionPanel>(attentionFigure(one, {}));
+    }
+    take(options.width, page.widthMm);
+    take(options.font, page.fontPoints);
+    take(options.dpi, page.dpi);
+    checkPage(page);
+    return page;
+}
+
+PageSpec pageFigure(const FigureOptions& options, PageSpec page)
+{
+    refuseMapOptions(options);
+    refuseResultOptions(options);
+    refuse(options,
+        {{"--measure", options.measure.has_value()}, {"--sample", options.sample.has_value()},
+            {"--method", !options.methods.empty()}, {"--title", options.title.has_value()},
+            {"--height", options.height.has_value()}});
+    if (!options.inputs.empty())
+        throw Error(fmt::format("{}: found input {} beside a page, expected none: its panels name theirs", options.name,
+            options.inputs.front()));
+    take(options.width, page.widthMm);
+    take(options.font, page.fontPoints);
+    take(options.dpi, page.dpi);
+    take(options.columns, page.columns);
+    checkPage(page);
+    return page;
+}
+
+/// A figure of any kind, or a page of several.
+using AnyFigure = std::variant<std::shared_ptr<const PanelSpec>, PageSpec>;
 
 AnyFigure figureNamed(const FigureOptions& options, const std::string& name)
 {
+    if (name == attentionName && options.inputs.size() > 1)
+        return attentionPage(options);
     if (name == attentionName)
-        return attentionFigure(options, {});
+        return std::make_shared<AttentionPanel>(attentionFigure(options, {}));
     if (const auto results = resultsFigureOf(name))
-        return resultsFigure(options, *results);
+        return std::make_shared<ResultsPanel>(resultsFigure(options, *results));
     if (const auto sparsity = sparsityFigureOf(name))
-        return sparsityFigure(options, *sparsity);
-    const std::vector<std::string> names = figureNames();
+        return std::make_shared<SparsityPanel>(sparsityFigure(options, *sparsity));
+    const std::vector<std::string> names = panelNames();
     throw Error(fmt::format("no figure is called \"{}\"{}; expected one of {}, or a SPEC.json", shownName(name),
         didYouMean(name, names), fmt::join(names, ", ")));
 }
@@ -269,29 +304,26 @@ AnyFigure figureFromSpec(const FigureOptions& options)
     const std::filesystem::path path = options.name;
     const std::string text = readSpec(path);
     const std::string name = figureNameOf(text, path);
+    if (name == pageFigureName)
+        return pageFigure(options, pageFromJson(text, path));
     if (resultsFigureOf(name))
-        return resultsFigure(options, resultsFigureFromJson(text, path));
+        return std::make_shared<ResultsPanel>(resultsFigure(options, resultsFigureFromJson(text, path)));
     if (sparsityFigureOf(name))
-        return sparsityFigure(options, sparsityFigureFromJson(text, path));
+        return std::make_shared<SparsityPanel>(sparsityFigure(options, sparsityFigureFromJson(text, path)));
     if (name != attentionName)
-        throw Error(fmt::format("{}: field \"figure\" is \"{}\", expected one of {}", options.name, shownName(name),
-            fmt::join(figureNames(), ", ")));
-    return attentionFigure(options, figureSpecFromJson(text, path));
+        throw Error(fmt::format("{}: field \"figure\" is \"{}\", expected {} or one of {}", options.name,
+            shownName(name), pageFigureName, fmt::join(panelNames(), ", ")));
+    return std::make_shared<AttentionPanel>(attentionFigure(options, figureSpecFromJson(text, path)));
 }
 
-void write(const FigureSpec& figure, const std::vector<std::filesystem::path>& outputs)
+void write(const std::shared_ptr<const PanelSpec>& figure, const std::vector<std::filesystem::path>& outputs)
 {
-    writeFigure(figure, outputs);
+    writePanel(*figure, outputs);
 }
 
-void write(const ResultsFigure& figure, const std::vector<std::filesystem::path>& outputs)
+void write(const PageSpec& page, const std::vector<std::filesystem::path>& outputs)
 {
-    writeResultsFigure(figure, outputs);
-}
-
-void write(const SparsityFigure& figure, const std::vector<std::filesystem::path>& outputs)
-{
-    writeSparsityFigure(figure, outputs);
+    writePageFigure(page, outputs);
 }
 
 void runFigure(const FigureOptions& options)
@@ -311,7 +343,7 @@ void runFigure(const FigureOptions& options)
 
 void addFigureCommand(CLI::App& program)
 {
-    CLI::App* command = program.add_subcommand("figure", "Write a figure as PDF, SVG, PNG or CSV");
+    CLI::App* command = program.add_subcommand("figure", "Write a figure as PDF, SVG, PNG, CSV or LaTeX");
     command->footer("Example:\n  kvloupe figure attention fewshot.h5 --layer 12 --head 7 --method snapkv --method h2o "
                     "--keep 0.3 --out "
                     "map.pdf --out map.png\n  kvloupe figure accuracy results.jsonl --paper --out accuracy.pdf\n"
@@ -321,12 +353,13 @@ void addFigureCommand(CLI::App& program)
         ->add_option("NAME", options->name,
             "attention: the map of one head; accuracy, relative-drop, nll, kl: results by task, method and budget; "
             "published: what the paper prints; sparsity, cumulative: how concentrated attention is; or a SPEC.json "
-            "with these options as fields")
+            "with these options as fields, or with panels of a page")
         ->required();
     command->add_option("INPUTS", options->inputs,
-        "One recording for attention, results files for results, one or several recordings for sparsity");
+        "Recordings for attention (several: maps side by side) and sparsity, results files for results");
     command
-        ->add_option("--out", options->outputs, "File to write, .pdf, .svg, .png or .csv; may be given several times")
+        ->add_option(
+            "--out", options->outputs, "File to write, .pdf, .svg, .png, .csv or .tex; may be given several times")
         ->type_name("FILE")
         ->required()
         ->allow_extra_args(false);

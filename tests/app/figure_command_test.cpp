@@ -74,6 +74,35 @@ TEST_F(FigureCommand, ASpecFileGivesTheBytesOfItsOptions)
     EXPECT_EQ(bytesOf("a.pdf"), bytesOf("b.pdf"));
 }
 
+TEST_F(FigureCommand, APageGivesTheSameBytesEveryTime)
+{
+    m_folder.write("page.json", R"({"figure": "page", "panels": [{"recording": "r.h5", "methods": ["snapkv"]},
+        {"figure": "cumulative", "inputs": ["r.h5"]}, {"figure": "accuracy", "inputs": ["r.jsonl"], "column_span": 2}]})");
+    for (const char* name : {"a", "b"}) {
+        const std::string to = place(name);
+        const ProgramRun run = figure({place("page.json"), "--out", to + ".pdf", "--out", to + ".svg", "--out",
+            to + ".png", "--out", to + ".csv", "--out", to + ".tex"});
+        ASSERT_EQ(run.status, 0) << run.err;
+        EXPECT_EQ(run.err, "");
+    }
+    for (const char* suffix : {".pdf", ".svg", ".png", ".csv"}) {
+        EXPECT_FALSE(bytesOf(std::string("a") + suffix).empty());
+        EXPECT_EQ(bytesOf(std::string("a") + suffix), bytesOf(std::string("b") + suffix)) << suffix;
+    }
+    EXPECT_THAT(bytesOf("a.tex"), HasSubstr("{a.pdf}"));
+    EXPECT_THAT(problemOf({place("page.json"), "--layer", "1"}), HasSubstr("--layer: found with the figure"));
+    EXPECT_THAT(problemOf({place("page.json"), place("r.h5")}), HasSubstr("beside a page, expected none"));
+}
+
+TEST_F(FigureCommand, SeveralRecordingsGiveMapsSideBySide)
+{
+    ASSERT_EQ(figure({"attention", place("r.h5"), place("r.h5"), "--head", "1", "--out", place("maps.svg")}).status, 0);
+    const std::string svg = bytesOf("maps.svg");
+    EXPECT_THAT(svg, HasSubstr(">(a)<"));
+    EXPECT_THAT(svg, HasSubstr(">(b)<"));
+    EXPECT_EQ(svg.find(">attention<"), svg.rfind(">attention<")) << "one colour bar";
+}
+
 TEST_F(FigureCommand, OptionsOfAnotherKindOfFigureAreRefused)
 {
     EXPECT_THAT(problemOf({"accuracy", place("r.jsonl"), "--layer", "3"}),
@@ -91,12 +120,12 @@ TEST_F(FigureCommand, SaysWhatIsMissingOrMisspelt)
     EXPECT_THAT(problemOf({"acuracy", place("r.jsonl")}), HasSubstr("did you mean accuracy?"));
     EXPECT_THAT(problemOf({"accuracy"}), HasSubstr("no results file was given"));
     EXPECT_THAT(problemOf({"sparsity"}), HasSubstr("found 0 recordings"));
-    EXPECT_THAT(problemOf({"attention", place("r.h5"), place("r.h5")}), HasSubstr("found 2 recordings, expected one"));
+    EXPECT_THAT(problemOf({"attention", place("r.h5"), place("none.h5")}), HasSubstr("panels[1]: "));
     EXPECT_THAT(
         problemOf({"nll", place("r.jsonl"), "--axis", "heads"}), HasSubstr("expected kept, realised or tokens"));
     m_folder.write("cake.json", R"({"figure": "cake"})");
     EXPECT_THAT(problemOf({place("cake.json")}),
-        HasSubstr("field \"figure\" is \"cake\", expected one of attention, accuracy"));
+        HasSubstr("field \"figure\" is \"cake\", expected page or one of attention, accuracy"));
     EXPECT_THAT(problemOf({"accuracy", place("r.h5")}), StartsWith("kvloupe: error: "));
 }
 

@@ -40,19 +40,23 @@ double niceStep(double minimum)
     return 10.0 * power;
 }
 
-std::string csvField(const QString& text)
-{
-    QString quoted = text;
-    quoted.replace(QLatin1Char('"'), QStringLiteral("\"\""));
-    return '"' + quoted.toStdString() + '"';
-}
-
 std::string csvNumber(double value)
 {
     return std::isfinite(value) ? fmt::format("{}", value) : std::string();
 }
 
 } // namespace
+
+QString ChartMatrix::rowName(int row) const
+{
+    return rowNames.isEmpty() ? QString::number(rowNumbers[static_cast<std::size_t>(row)]) : rowNames[row];
+}
+
+QString ChartMatrix::columnName(int column) const
+{
+    return columnNames.isEmpty() ? QString::number(columnNumbers[static_cast<std::size_t>(column)])
+                                 : columnNames[column];
+}
 
 std::array<double, 2> niceRange(double low, double high)
 {
@@ -115,9 +119,9 @@ QString cellText(const ChartPanel& panel, int row, int column)
     const double value = matrix.at(row, column);
     return translate("%1 %2, %3 %4: %5")
         .arg(panel.y.label)
-        .arg(matrix.rowNumbers[static_cast<std::size_t>(row)])
+        .arg(matrix.rowName(row))
         .arg(panel.x.label)
-        .arg(matrix.columnNumbers[static_cast<std::size_t>(column)])
+        .arg(matrix.columnName(column))
         .arg(std::isnan(value) ? translate("not measured") : shortNumber(value));
 }
 
@@ -142,8 +146,7 @@ QString chartText(const Chart& chart)
                     const double value = matrix.at(row, column);
                     cells << (std::isnan(value) ? QStringLiteral("-") : shortNumber(value));
                 }
-                lines << QString::number(matrix.rowNumbers[static_cast<std::size_t>(row)]) + QStringLiteral(": ")
-                        + cells.join(QLatin1Char(' '));
+                lines << matrix.rowName(row) + QStringLiteral(": ") + cells.join(QLatin1Char(' '));
             }
             continue;
         }
@@ -173,34 +176,49 @@ QString chartText(const Chart& chart)
     return lines.join(QLatin1Char('\n')) + QLatin1Char('\n');
 }
 
+FigureTable chartTable(const Chart& chart)
+{
+    FigureTable table;
+    table.columns = {
+        "panel", "source", "series", "x_name", "x", "row_name", "row", "value_name", "value", "low", "high", "samples"};
+    table.rows = [panels = chart.panels](const FigureTable::Row& give) {
+        const auto text = [](const QString& words) { return csvQuoted(words.toStdString()); };
+        const auto number = [](const std::vector<int>& numbers, int index) {
+            return fmt::to_string(numbers[static_cast<std::size_t>(index)]);
+        };
+        for (const ChartPanel& panel : panels) {
+            const std::string title = text(panel.title);
+            const std::string source = text(panel.source);
+            if (panel.matrix) {
+                const ChartMatrix& matrix = *panel.matrix;
+                for (int row = 0; row < matrix.rows; ++row)
+                    for (int column = 0; column < matrix.columns; ++column)
+                        give(std::array<std::string, 12>{title, source, "", text(panel.x.label),
+                            matrix.columnNames.empty() ? number(matrix.columnNumbers, column)
+                                                       : text(matrix.columnName(column)),
+                            text(panel.y.label),
+                            matrix.rowNames.empty() ? number(matrix.rowNumbers, row) : text(matrix.rowName(row)),
+                            text(matrix.valueName), csvNumber(matrix.at(row, column)), "", "", ""});
+                continue;
+            }
+            for (const ChartReference& reference : panel.references)
+                give(std::array<std::string, 12>{title, source, text(reference.name), text(panel.x.label), "", "", "",
+                    text(panel.y.label), csvNumber(reference.y), "", "", ""});
+            for (const ChartSeries& series : panel.series)
+                for (const ChartPoint& point : series.points)
+                    give(std::array<std::string, 12>{title, source, text(series.name), text(panel.x.label),
+                        csvNumber(point.x), "", "", text(panel.y.label), csvNumber(point.y),
+                        point.interval ? csvNumber(point.interval->low) : "",
+                        point.interval ? csvNumber(point.interval->high) : "",
+                        point.count >= 0 ? fmt::to_string(point.count) : ""});
+        }
+    };
+    return table;
+}
+
 QByteArray chartCsv(const Chart& chart)
 {
-    fmt::memory_buffer out;
-    fmt::format_to(fmt::appender(out), "panel,source,series,x_name,x,row_name,row,value_name,value,low,high,samples\n");
-    for (const ChartPanel& panel : chart.panels) {
-        const std::string place = csvField(panel.title) + "," + csvField(panel.source) + ",";
-        if (panel.matrix) {
-            const ChartMatrix& matrix = *panel.matrix;
-            for (int row = 0; row < matrix.rows; ++row)
-                for (int column = 0; column < matrix.columns; ++column)
-                    fmt::format_to(fmt::appender(out), "{},{},{},{},{},{},{},,,\n", place, csvField(panel.x.label),
-                        matrix.columnNumbers[static_cast<std::size_t>(column)], csvField(panel.y.label),
-                        matrix.rowNumbers[static_cast<std::size_t>(row)], csvField(matrix.valueName),
-                        csvNumber(matrix.at(row, column)));
-            continue;
-        }
-        for (const ChartReference& reference : panel.references)
-            fmt::format_to(fmt::appender(out), "{}{},{},,,,{},{},,,\n", place, csvField(reference.name),
-                csvField(panel.x.label), csvField(panel.y.label), csvNumber(reference.y));
-        for (const ChartSeries& series : panel.series)
-            for (const ChartPoint& point : series.points)
-                fmt::format_to(fmt::appender(out), "{}{},{},{},,,{},{},{},{},{}\n", place, csvField(series.name),
-                    csvField(panel.x.label), csvNumber(point.x), csvField(panel.y.label), csvNumber(point.y),
-                    point.interval ? csvNumber(point.interval->low) : "",
-                    point.interval ? csvNumber(point.interval->high) : "",
-                    point.count >= 0 ? fmt::format("{}", point.count) : "");
-    }
-    return {out.data(), static_cast<qsizetype>(out.size())};
+    return csvOf(chartTable(chart));
 }
 
 SeriesStyles::Style SeriesStyles::of(const std::string& name, const std::string& method)

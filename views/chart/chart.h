@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/results/statistics.h"
+#include "views/figure/figure_table.h"
 #include "views/heatmap/color_map.h"
 
 #include <QByteArray>
@@ -65,9 +66,15 @@ struct ChartMatrix {
     bool diverging = false; ///< blue below 0, red above: for differences, with low = -high
     ColorMap map = ColorMap::Viridis;
     QString valueName; ///< with its unit: label of the colour bar
+    bool showsColorBar = true; ///< a page paints one for several panels
     std::vector<int> rowNumbers; ///< what rows and columns are called
     std::vector<int> columnNumbers;
+    QStringList rowNames; ///< instead of numbers
+    QStringList columnNames;
+    bool showsValues = false; ///< as text in the cells, if there is room
 
+    QString rowName(int row) const;
+    QString columnName(int column) const;
     double at(int row, int column) const { return values[static_cast<std::size_t>(row * columns + column)]; }
 };
 
@@ -107,6 +114,7 @@ QString chartText(const Chart& chart);
 
 /// Exactly what is shown, one line per point or cell: panel, source, series, x_name, x, row_name, row, value_name,
 /// value, low, high, samples.
+FigureTable chartTable(const Chart& chart);
 QByteArray chartCsv(const Chart& chart);
 
 /// Colours and marks of lines by name, always the same for the same names in the same order: methods that have a colour

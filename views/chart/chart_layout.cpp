@@ -4,6 +4,7 @@
 
 #include "views/figure/figure_spec.h"
 #include "views/figure/point_painter.h"
+#include "views/figure/text_lines.h"
 
 #include <fmt/format.h>
 
@@ -20,41 +21,19 @@ constexpr double narrowestPlot = 6.0;
 constexpr double lowestPlot = 3.0;
 constexpr double readablePlot = 8.0; ///< height
 
-QString cutTo(QString text, double width, double points)
-{
-    if (figureTextWidth(text, points) <= width)
-        return text;
-    while (text.size() > 1 && figureTextWidth(text + QChar(u'…'), points) > width)
-        text.chop(1);
-    return text + QChar(u'…');
-}
-
-/// Breaks at blanks; a single word that is too long is cut.
-QStringList wrapped(const QString& text, double width, double points, int most = 100)
-{
-    QStringList lines;
-    QString line;
-    for (const QString& word : text.split(QLatin1Char(' '), Qt::SkipEmptyParts)) {
-        const QString longer = line.isEmpty() ? word : line + QLatin1Char(' ') + word;
-        if (line.isEmpty() || lines.size() + 1 == most || figureTextWidth(longer, points) <= width) {
-            line = longer;
-            continue;
-        }
-        lines << line;
-        line = word;
-    }
-    if (!line.isEmpty())
-        lines << line;
-    for (QString& cut : lines)
-        cut = cutTo(cut, width, points);
-    return lines;
-}
-
 double widest(const std::vector<double>& ticks, double points)
 {
     double width = 0.0;
     for (const double tick : ticks)
         width = std::max(width, figureTextWidth(tickLabel(tick, ticks), points));
+    return width;
+}
+
+double widest(const QStringList& names, double points)
+{
+    double width = 0.0;
+    for (const QString& name : names)
+        width = std::max(width, figureTextWidth(name, points));
     return width;
 }
 
@@ -200,20 +179,23 @@ Margins marginsOf(const ChartPanel& panel, PanelLayout& at, double font, double 
     Margins around;
     if (panel.matrix) {
         at.colorTicks = niceTicks(panel.matrix->low, panel.matrix->high, std::min(most, 6));
-        around.left = figureTextWidth(QStringLiteral("000"), small);
-        around.right = 4.0 * font + widest(at.colorTicks, small);
+        around.left = panel.matrix->rowNames.isEmpty() ? figureTextWidth(QStringLiteral("000"), small)
+                                                       : widest(panel.matrix->rowNames, small);
+        around.right = panel.matrix->showsColorBar ? 4.0 * font + widest(at.colorTicks, small) : 0.8 * font;
     } else {
         around.left = widest(niceTicks(panel.y.low, panel.y.high, std::min(most, 7)), small);
         around.right = 0.8 * font;
     }
     around.left += 0.8 * font + (at.showsYLabel ? 1.4 * font : 0.4 * font);
-    at.title = wrapped(panel.title, width - 2.0 * font, font, 2);
+    at.title = wrappedText(panel.title, width - 2.0 * font, font, 2);
     around.top = 1.25 * font * static_cast<double>(at.title.size()) + 0.3 * font;
     if (!panel.source.isEmpty()) {
-        at.source = cutTo(panel.source, width - 2.0 * font, small);
+        at.source = cutText(panel.source, width - 2.0 * font, small);
         around.top += 1.25 * small;
     }
-    around.bottom = 1.2 * font + small + (at.showsXLabel ? 1.4 * font : 0.0);
+    const bool hasColumnNames = panel.matrix && !panel.matrix->columnNames.isEmpty();
+    at.tickRoom = hasColumnNames ? widest(panel.matrix->columnNames, small) : small;
+    around.bottom = 1.2 * font + at.tickRoom + (at.showsXLabel ? 1.4 * font : 0.0);
     return around;
 }
 
@@ -224,12 +206,14 @@ void placePanel(const ChartPanel& panel, PanelLayout& at, double font, const QRe
     at.plot = plot;
     at.titleBaseline = cell.top() + font;
     at.sourceBaseline = at.titleBaseline + 1.25 * font * static_cast<double>(at.title.size() - 1) + 1.25 * small;
-    at.xLabelBaseline = plot.bottom() + 1.9 * font + small;
+    at.xLabelBaseline = plot.bottom() + 1.9 * font + at.tickRoom;
     at.yLabelRight = cell.left() + 1.1 * font;
     if (panel.matrix) {
-        at.xTicks = matrixTicks(panel.matrix->columns, plot.width(), 2.5 * small);
+        at.xTicks = matrixTicks(
+            panel.matrix->columns, plot.width(), (panel.matrix->columnNames.isEmpty() ? 2.5 : 1.1) * small);
         at.yTicks = matrixTicks(panel.matrix->rows, plot.height(), 1.3 * small);
-        at.colorBar = QRectF(plot.right() + font, plot.top(), 0.8 * font, plot.height());
+        if (panel.matrix->showsColorBar)
+            at.colorBar = QRectF(plot.right() + font, plot.top(), 0.8 * font, plot.height());
         return;
     }
     const auto ticks = [](const ChartAxis& axis, double length, double room, int most) {
@@ -356,7 +340,7 @@ ChartLayout layOutChart(const Chart& chart, const ChartSize& size)
 
     double top = pad;
     if (!chart.title.isEmpty()) {
-        layout.titleLines = wrapped(chart.title, inner, font);
+        layout.titleLines = wrappedText(chart.title, inner, font);
         layout.titleBaseline = top + font;
         top += 1.3 * font * static_cast<double>(layout.titleLines.size()) + 0.4 * font;
     }
@@ -366,7 +350,7 @@ ChartLayout layOutChart(const Chart& chart, const ChartSize& size)
     double bottom = pad;
     QStringList notes;
     for (const QString& note : chart.notes)
-        notes << wrapped(note, inner, small);
+        notes << wrappedText(note, inner, small);
     layout.noteLines = notes;
     bottom += 1.3 * small * static_cast<double>(notes.size()) + (notes.isEmpty() ? 0.0 : 0.4 * font);
 

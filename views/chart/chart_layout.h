@@ -26,6 +26,7 @@ struct PanelLayout {
     double sourceBaseline = 0.0;
     bool showsXLabel = true; ///< the same label is not repeated under every panel
     bool showsYLabel = true;
+    double tickRoom = 0.0; ///< height of the labels along x
     double xLabelBaseline = 0.0;
     double yLabelRight = 0.0; ///< x of the baseline of the rotated label
     std::vector<double> xTicks;

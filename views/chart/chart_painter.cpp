@@ -2,6 +2,7 @@
 
 #include "views/chart/chart_painter.h"
 
+#include "views/chart/chart_panel.h"
 #include "views/figure/figure_spec.h"
 #include "views/figure/spec_fields.h"
 
@@ -59,27 +60,30 @@ private:
                     cell.intersected(m_at.plot), matrixColor(matrix, matrix.at(row, column)).value_or(none));
             }
         }
-        constexpr int steps = 64;
-        const double step = m_at.colorBar.height() / steps;
-        for (int index = 0; index < steps; ++index) {
-            const double value = matrix.high - (index + 0.5) / steps * (matrix.high - matrix.low);
-            const QRectF place(
-                m_at.colorBar.left(), m_at.colorBar.top() + index * step, m_at.colorBar.width(), step + 0.3);
-            m_painter.fillSharp(place.intersected(m_at.colorBar), *matrixColor(matrix, value));
+        if (matrix.showsValues)
+            paintValues();
+        if (matrix.showsColorBar)
+            paintColorBar(m_painter, m_at.colorBar, colorBarOf(matrix, m_at.colorTicks), m_font);
+    }
+
+    void paintValues()
+    {
+        const ChartMatrix& matrix = *m_panel.matrix;
+        const QRectF cell = placeOfCell(m_panel, m_at, 0, 0);
+        const double size = std::min(chartSmallText, 0.6 * cell.height() / m_font);
+        if (size < 0.4 || figureTextWidth(QStringLiteral("0.00"), size * m_font) > 0.9 * cell.width())
+            return;
+        for (int row = 0; row < matrix.rows; ++row) {
+            for (int column = 0; column < matrix.columns; ++column) {
+                const double value = matrix.at(row, column);
+                const auto ground = matrixColor(matrix, value);
+                if (!ground)
+                    continue;
+                const QPointF centre = placeOfCell(m_panel, m_at, row, column).center();
+                m_painter.text(centre.x(), centre.y() + 0.35 * size * m_font, QString::number(value, 'f', 2), 0.5, size,
+                    qGray(ground->rgb()) > 128 ? QColor(Qt::black) : QColor(Qt::white));
+            }
         }
-        m_painter.frame(m_at.colorBar, m_painter.colors().ink, 0.5);
-        double labels = 0.0;
-        for (const double tick : m_at.colorTicks) {
-            const double y
-                = m_at.colorBar.bottom() - (tick - matrix.low) / (matrix.high - matrix.low) * m_at.colorBar.height();
-            const QString label = tickLabel(tick, m_at.colorTicks);
-            m_painter.line(
-                m_at.colorBar.right(), y, m_at.colorBar.right() + 0.3 * m_font, y, m_painter.colors().ink, 0.5);
-            m_painter.text(m_at.colorBar.right() + 0.5 * m_font, y + 0.3 * m_font, label, 0.0, chartSmallText);
-            labels = std::max(labels, figureTextWidth(label, chartSmallText * m_font));
-        }
-        m_painter.textUpwards(m_at.colorBar.right() + 0.5 * m_font + labels + 1.1 * m_font, m_at.colorBar.center().y(),
-            matrix.valueName, 0.5);
     }
 
     QPointF place(std::size_t series, double x, double y) const
@@ -157,6 +161,11 @@ private:
             const double x = m_panel.matrix ? placeOfCell(m_panel, m_at, 0, static_cast<int>(tick)).center().x()
                                             : placeOfX(m_panel, m_at, tick);
             m_painter.line(x, m_at.plot.bottom(), x, m_at.plot.bottom() + tickLength, ink, 0.5);
+            if (m_panel.matrix && !m_panel.matrix->columnNames.isEmpty()) {
+                m_painter.textUpwards(
+                    x + 0.3 * m_font, m_at.plot.bottom() + 0.5 * m_font, xLabel(tick), 1.0, chartSmallText);
+                continue;
+            }
             m_painter.text(
                 x, m_at.plot.bottom() + 0.5 * m_font + chartSmallText * m_font, xLabel(tick), 0.5, chartSmallText);
         }
@@ -174,13 +183,11 @@ private:
 
     QString xLabel(double tick) const
     {
-        return m_panel.matrix ? QString::number(m_panel.matrix->columnNumbers[static_cast<std::size_t>(tick)])
-                              : tickLabel(tick, m_at.xTicks);
+        return m_panel.matrix ? m_panel.matrix->columnName(static_cast<int>(tick)) : tickLabel(tick, m_at.xTicks);
     }
     QString yLabel(double tick) const
     {
-        return m_panel.matrix ? QString::number(m_panel.matrix->rowNumbers[static_cast<std::size_t>(tick)])
-                              : tickLabel(tick, m_at.yTicks);
+        return m_panel.matrix ? m_panel.matrix->rowName(static_cast<int>(tick)) : tickLabel(tick, m_at.yTicks);
     }
 
     PointPainter& m_painter;
@@ -190,6 +197,18 @@ private:
 };
 
 } // namespace
+
+ColorBar colorBarOf(const ChartMatrix& matrix, const std::vector<double>& ticks)
+{
+    constexpr int steps = 64;
+    ColorBar bar;
+    bar.label = matrix.valueName;
+    for (int index = 0; index < steps; ++index)
+        bar.colors.push_back(*matrixColor(matrix, matrix.low + (index + 0.5) / steps * (matrix.high - matrix.low)));
+    for (const double tick : ticks)
+        bar.ticks.push_back({(tick - matrix.low) / (matrix.high - matrix.low), tickLabel(tick, ticks)});
+    return bar;
+}
 
 void paintChartMark(PointPainter& painter, ChartMark mark, QPointF at, double radius, const QColor& color, bool hollow)
 {
@@ -277,33 +296,27 @@ void readChartPage(SpecFields& fields, ChartPage& page, std::optional<std::strin
     checkChartPage(page);
 }
 
+void writeChartPanel(const ChartPage& page, const std::optional<std::string>& title, nlohmann::ordered_json& object)
+{
+    if (page.heightMm > 0.0)
+        object["height"] = page.heightMm;
+    if (page.columns > 0)
+        object["columns"] = page.columns;
+    if (title)
+        object["title"] = *title;
+}
+
 QByteArray renderChart(const Chart& chart, const ChartPage& page, const QString& description, FigureFormat format)
 {
-    if (format == FigureFormat::Csv)
-        return chartCsv(chart);
     checkChartPage(page);
-    const ChartLayout layout = layOutChart(chart,
-        {page.widthMm * pointsPerMillimetre, page.heightMm * pointsPerMillimetre, page.fontPoints, page.columns});
-    FigurePage figure;
-    figure.size = layout.page;
-    figure.title = chart.title;
-    figure.description = description;
-    figure.dpi = page.dpi;
-    figure.paint = [&](QPaintDevice& device) {
-        PointPainter painter(device, page.fontPoints);
-        paintChart(painter, chart, layout);
-    };
-    return renderPage(figure, format);
+    return renderPage(pageOf(ChartPanelData(chart, page, description), frameOf(page)), format);
 }
 
 void writeChart(const Chart& chart, const ChartPage& page, const QString& description,
     const std::vector<std::filesystem::path>& outputs)
 {
-    std::vector<QByteArray> files;
-    for (const std::filesystem::path& output : outputs)
-        files.push_back(renderChart(chart, page, description, figureFormat(output)));
-    for (std::size_t index = 0; index < outputs.size(); ++index)
-        writeWhole(outputs[index], files[index]);
+    checkChartPage(page);
+    writePage(pageOf(ChartPanelData(chart, page, description), frameOf(page)), outputs);
 }
 
 } // namespace kvloupe

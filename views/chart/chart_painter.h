@@ -3,10 +3,13 @@
 #pragma once
 
 #include "views/chart/chart_layout.h"
+#include "views/figure/color_bar_painter.h"
 #include "views/figure/figure_file.h"
 #include "views/figure/point_painter.h"
 
 #include <QByteArray>
+
+#include <nlohmann/json_fwd.hpp>
 
 #include <filesystem>
 #include <optional>
@@ -19,6 +22,9 @@ class SpecFields;
 
 /// Paints a chart: vectors and text only, cells of a matrix as rectangles.
 void paintChart(PointPainter& painter, const Chart& chart, const ChartLayout& layout);
+
+/// The colours of a matrix with these ticks.
+ColorBar colorBarOf(const ChartMatrix& matrix, const std::vector<double>& ticks);
 
 /// A mark around `at`; a hollow one has the colour of the paper inside.
 void paintChartMark(PointPainter& painter, ChartMark mark, QPointF at, double radius, const QColor& color, bool hollow);
@@ -36,6 +42,9 @@ void checkChartPage(const ChartPage& page);
 
 /// Reads "width", "height", "font", "dpi", "columns" and "title" of a SPEC and checks them.
 void readChartPage(SpecFields& fields, ChartPage& page, std::optional<std::string>& title);
+
+/// Adds "height", "columns" and "title" to a SPEC where they are not the default.
+void writeChartPanel(const ChartPage& page, const std::optional<std::string>& title, nlohmann::ordered_json& object);
 
 /// The chart as a file: the same chart and page give the same bytes. `description`: where its numbers come from. Needs
 /// a QGuiApplication. Throws FigureError if it does not fit.

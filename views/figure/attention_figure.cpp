@@ -2,6 +2,7 @@
 
 #include "views/figure/attention_figure.h"
 
+#include "views/figure/color_bar_painter.h"
 #include "views/figure/point_painter.h"
 
 #include <QCoreApplication>
@@ -11,16 +12,34 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 
 namespace kvloupe {
 
 namespace {
 
 constexpr double dotsPerMetre = 1.0 / 0.0254;
+constexpr std::int64_t mostVectorCells = 64; ///< by side; more make files that viewers are slow with
+constexpr double shareOfPaper = 0.75; ///< in columns that are paled
 
 QString translate(const char* text)
 {
     return QCoreApplication::translate("AttentionFigure", text);
+}
+
+/// "keep 0.3"
+QString budgetText(const Budget& budget)
+{
+    const QString value = QString::fromStdString(budget.text());
+    switch (budget.kind()) {
+    case BudgetKind::Keep:
+        return translate("keep %1").arg(value);
+    case BudgetKind::Capacity:
+        return translate("%1 tokens per head").arg(value);
+    case BudgetKind::CompressionRatio:
+        return translate("compression ratio %1").arg(value);
+    }
+    Q_UNREACHABLE();
 }
 
 /// One pixel per column of the map: the method's colour where tokens are kept, in proportion where a pixel holds
@@ -34,15 +53,6 @@ QImage stripImage(const FigureStrip& strip, const TokenRange& keys, int pixels)
         const std::int64_t end = std::max(begin + 1, keys.begin + (x + 1) * keys.size() / pixels);
         image.setPixelColor(x, 0, mixColors(dropped, strip.color, strip.keptShare(begin, end)));
     }
-    return image;
-}
-
-QImage colorBarImage(const ColorTable& table)
-{
-    QImage image(1, 256, QImage::Format_RGB32);
-    const auto entries = colorMapEntries(table.map());
-    for (int y = 0; y < 256; ++y)
-        image.setPixel(0, y, entries[static_cast<std::size_t>(255 - y)] | 0xFF000000U);
     return image;
 }
 
@@ -68,7 +78,7 @@ QImage AttentionFigure::mapImage() const
         const std::int64_t begin = m_data.keys.begin + x * m_data.keys.size() / size.width();
         const std::int64_t end = std::max(begin + 1, m_data.keys.begin + (x + 1) * m_data.keys.size() / size.width());
         bins.push_back((begin >> m_data.level) - m_data.firstColumn);
-        paled.push_back(shaded ? 0.75 * (1.0 - m_data.strips.front().keptShare(begin, end)) : 0.0);
+        paled.push_back(shaded ? shareOfPaper * (1.0 - m_data.strips.front().keptShare(begin, end)) : 0.0);
     }
     for (int y = 0; y < size.height(); ++y) {
         const std::int64_t query = m_data.queries.begin + y * m_data.queries.size() / size.height();
@@ -87,24 +97,69 @@ QImage AttentionFigure::mapImage() const
     return image;
 }
 
-void AttentionFigure::paint(QPaintDevice& device) const
+bool AttentionFigure::hasFewCells() const
+{
+    return m_data.level == 0 && m_data.rows <= mostVectorCells && m_data.columns <= mostVectorCells;
+}
+
+void AttentionFigure::paintMap(PointPainter& painter) const
+{
+    const QRectF& map = m_layout.map;
+    if (!hasFewCells()) {
+        painter.image(map, mapImage());
+        return;
+    }
+    const ColorTable table(m_data.spec.colorMap, m_data.spec.scale, m_data.spec.range);
+    const QColor paper = FigureColors().paper;
+    const bool shaded = m_data.spec.shadeDropped && !m_data.strips.empty();
+    const double width = map.width() / static_cast<double>(m_data.columns);
+    const double height = map.height() / static_cast<double>(m_data.rows);
+    painter.fill(map, paper);
+    for (std::int64_t row = 0; row < m_data.rows; ++row) {
+        for (std::int64_t column = 0; column < m_data.columns && m_data.isCausal(row, column); ++column) {
+            const std::int64_t key = m_data.firstColumn + column;
+            const double paled = shaded ? shareOfPaper * (1.0 - m_data.strips.front().keptShare(key, key + 1)) : 0.0;
+            // A hair more than the cell: viewers that smooth edges leave no light seams between neighbours.
+            const QRectF cell(map.left() + static_cast<double>(column) * width,
+                map.top() + static_cast<double>(row) * height, width + 0.2, height + 0.2);
+            painter.fillSharp(
+                cell.intersected(map), mixColors(QColor(table.color(m_data.cell(row, column))), paper, paled));
+        }
+    }
+}
+
+void AttentionFigure::paintStrip(PointPainter& painter, std::size_t index) const
+{
+    const FigureStrip& strip = m_data.strips[index];
+    const QRectF& place = m_layout.strips[index];
+    if (!hasFewCells()) {
+        painter.image(place, stripImage(strip, m_data.keys, figureMapPixels(m_data).width()));
+        return;
+    }
+    const QImage cells = stripImage(strip, m_data.keys, static_cast<int>(m_data.columns));
+    const double width = place.width() / cells.width();
+    for (int column = 0; column < cells.width(); ++column)
+        painter.fillSharp(
+            QRectF(place.left() + column * width, place.top(), width + 0.2, place.height()).intersected(place),
+            cells.pixelColor(column, 0));
+}
+
+void AttentionFigure::paint(PointPainter& painter) const
 {
     const double font = m_data.spec.fontPoints;
     const double small = 0.85;
     const double tick = 0.35 * font;
     const FigureLayout& at = m_layout;
     const QRectF& map = at.map;
-    PointPainter painter(device, font);
     const auto& [ink, paleInk, paper] = painter.colors();
     painter.fill(QRectF(QPointF(), at.page), paper);
 
     if (!at.title.isEmpty())
         painter.text(map.left(), at.titleBaseline, at.title, 0.0);
-    const QImage picture = mapImage();
     for (std::size_t index = 0; index < at.strips.size(); ++index) {
         const FigureStrip& strip = m_data.strips[index];
         const QRectF& place = at.strips[index];
-        painter.image(place, stripImage(strip, m_data.keys, picture.width()));
+        paintStrip(painter, index);
         painter.text(place.left() - 0.5 * font, place.bottom() - 0.15 * font, strip.name, 1.0, 1.0,
             mixColors(strip.color, ink, 0.35));
         painter.text(
@@ -137,7 +192,7 @@ void AttentionFigure::paint(QPaintDevice& device) const
     sections(at.keySections, m_data.keys, false);
     sections(at.querySections, m_data.queries, true);
 
-    painter.image(map, picture);
+    paintMap(painter);
     painter.frame(map, ink, 0.5);
     for (const FigureTick& mark : at.keyTicks) {
         const double x = map.left() + mark.place * map.width();
@@ -158,17 +213,16 @@ void AttentionFigure::paint(QPaintDevice& device) const
     painter.text(map.center().x(), at.keyLabelBaseline, translate("key (token)"), 0.5);
     painter.textUpwards(at.queryLabelCentre + 0.35 * font, map.center().y(), translate("query (token)"), 0.5);
 
-    const ColorTable table(m_data.spec.colorMap, m_data.spec.scale, m_data.spec.range);
-    painter.image(at.colorBar, colorBarImage(table));
-    painter.frame(at.colorBar, ink, 0.5);
-    for (const FigureTick& mark : at.colorTicks) {
-        const double y = at.colorBar.bottom() - mark.place * at.colorBar.height();
-        painter.line(at.colorBar.right(), y, at.colorBar.right() + tick, y, ink, 0.5);
-        painter.text(at.colorBar.right() + 0.6 * font, y + 0.3 * font, mark.label, 0.0, small);
-    }
     const QString pooled = m_data.poolingText();
-    painter.textUpwards(at.colorLabelCentre + 0.35 * font, at.colorBar.center().y(),
-        pooled.isEmpty() ? translate("attention") : translate("attention, %1").arg(pooled), 0.5);
+    if (m_data.spec.showColorBar) {
+        const auto entries = colorMapEntries(m_data.spec.colorMap);
+        paintColorBar(painter, at.colorBar,
+            {{entries.begin(), entries.end()}, at.colorTicks,
+                pooled.isEmpty() ? translate("attention") : translate("attention, %1").arg(pooled)},
+            font);
+    } else if (!pooled.isEmpty()) {
+        painter.text(map.right() - 0.4 * font, map.top() + 1.1 * font, pooled, 1.0, small, paleInk);
+    }
 }
 
 QString AttentionFigure::description() const
@@ -187,56 +241,83 @@ QString AttentionFigure::description() const
         .arg(QString::fromStdString(m_data.spec.budget.text()), methods.join(QStringLiteral("; ")));
 }
 
-QByteArray AttentionFigure::renderCsv() const
+QString AttentionFigure::caption() const
 {
-    fmt::memory_buffer out;
-    fmt::format_to(fmt::appender(out), "query_begin,query_end,key_begin,key_end,attention");
-    for (const FigureStrip& strip : m_data.strips) {
-        std::string name = strip.spec;
-        for (std::size_t at = name.find('"'); at != std::string::npos; at = name.find('"', at + 2))
-            name.insert(at, 1, '"');
-        fmt::format_to(fmt::appender(out), ",\"kept {}\"", name);
+    const SampleModel& sample = *m_data.sample;
+    QString text = translate("Attention of layer %1, head %2 of %3 on sample %4 (%5 tokens)")
+                       .arg(m_data.spec.layer)
+                       .arg(m_data.spec.head)
+                       .arg(QString::fromStdString(sample.model.name),
+                           QString::fromStdString(sample.info.id.empty() ? m_data.spec.sample : sample.info.id))
+                       .arg(sample.info.promptTokens);
+    if (const QString pooled = m_data.poolingText(); !pooled.isEmpty())
+        text += translate(", %1 cells").arg(pooled);
+    QStringList methods;
+    for (const FigureStrip& strip : m_data.strips)
+        methods << translate("%1 (%2)").arg(strip.name, keptText(strip, m_data));
+    if (!methods.isEmpty()) {
+        text += translate("; strips: what is kept by %1 at %2")
+                    .arg(methods.join(QStringLiteral(", ")), budgetText(m_data.spec.budget));
+        if (m_data.spec.shadeDropped)
+            text += translate("; columns that %1 drops are paled").arg(m_data.strips.front().name);
     }
-    out.push_back('\n');
-    const auto bin = [&](std::int64_t number, const TokenRange& range) {
-        return TokenRange{
-            std::max(number << m_data.level, range.begin), std::min((number + 1) << m_data.level, range.end)};
-    };
-    std::vector<std::string> kept;
-    for (std::int64_t column = 0; column < m_data.columns; ++column) {
-        const TokenRange keys = bin(m_data.firstColumn + column, m_data.keys);
-        std::string shares;
-        for (const FigureStrip& strip : m_data.strips)
-            shares += fmt::format(",{}", strip.keptShare(keys.begin, keys.end));
-        kept.push_back(std::move(shares));
-    }
-    for (std::int64_t row = 0; row < m_data.rows; ++row) {
-        const TokenRange queries = bin(m_data.firstRow + row, m_data.queries);
-        for (std::int64_t column = 0; column < m_data.columns && m_data.isCausal(row, column); ++column) {
-            const TokenRange keys = bin(m_data.firstColumn + column, m_data.keys);
-            fmt::format_to(fmt::appender(out), "{},{},{},{},{}{}\n", queries.begin, queries.end, keys.begin, keys.end,
-                halfToFloat(m_data.cell(row, column)), kept[static_cast<std::size_t>(column)]);
+    return text + QLatin1Char('.');
+}
+
+FigureTable AttentionFigure::table() const
+{
+    FigureTable table;
+    table.columns = {"query_begin", "query_end", "key_begin", "key_end", "attention"};
+    for (const FigureStrip& strip : m_data.strips)
+        table.columns.push_back(csvQuoted("kept " + strip.spec));
+    table.rows = [data = std::make_shared<const FigureData>(m_data)](const FigureTable::Row& give) {
+        const auto bin = [&](std::int64_t number, const TokenRange& range) {
+            return TokenRange{
+                std::max(number << data->level, range.begin), std::min((number + 1) << data->level, range.end)};
+        };
+        std::vector<std::string> fields(5 + data->strips.size());
+        for (std::int64_t row = 0; row < data->rows; ++row) {
+            const TokenRange queries = bin(data->firstRow + row, data->queries);
+            fields[0] = fmt::to_string(queries.begin);
+            fields[1] = fmt::to_string(queries.end);
+            for (std::int64_t column = 0; column < data->columns && data->isCausal(row, column); ++column) {
+                const TokenRange keys = bin(data->firstColumn + column, data->keys);
+                fields[2] = fmt::to_string(keys.begin);
+                fields[3] = fmt::to_string(keys.end);
+                fields[4] = fmt::format("{}", halfToFloat(data->cell(row, column)));
+                for (std::size_t strip = 0; strip < data->strips.size(); ++strip)
+                    fields[5 + strip] = fmt::format("{}", data->strips[strip].keptShare(keys.begin, keys.end));
+                give(fields);
+            }
         }
-    }
-    return {out.data(), static_cast<qsizetype>(out.size())};
+    };
+    return table;
+}
+
+FigurePage AttentionFigure::page() const
+{
+    FigurePage page;
+    page.size = m_layout.page;
+    page.title = m_layout.title;
+    page.caption = caption();
+    page.description = description();
+    page.dpi = m_data.spec.dpi;
+    page.table = table();
+    page.paint = [figure = std::make_shared<const AttentionFigure>(*this)](QPaintDevice& device) {
+        PointPainter painter(device, figure->data().spec.fontPoints);
+        figure->paint(painter);
+    };
+    return page;
 }
 
 QByteArray AttentionFigure::render(FigureFormat format) const
 {
-    if (format == FigureFormat::Csv)
-        return renderCsv();
-    FigurePage page;
-    page.size = m_layout.page;
-    page.title = m_layout.title;
-    page.description = description();
-    page.dpi = m_data.spec.dpi;
-    page.paint = [this](QPaintDevice& device) { paint(device); };
-    return renderPage(page, format);
+    return renderPage(page(), format);
 }
 
 void AttentionFigure::save(const std::filesystem::path& path) const
 {
-    writeWhole(path, render(figureFormat(path)));
+    writePage(page(), {path});
 }
 
 } // namespace kvloupe

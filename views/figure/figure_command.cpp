@@ -2,10 +2,6 @@
 
 #include "views/figure/figure_command.h"
 
-#include "core/recording/recording.h"
-#include "core/replay/attention_tiles.h"
-#include "views/figure/attention_figure.h"
-
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -26,20 +22,6 @@ std::string shellWord(std::string_view word)
             text += character;
     }
     return text + "'";
-}
-
-void writeFigure(const FigureSpec& spec, const std::vector<std::filesystem::path>& outputs)
-{
-    for (const std::filesystem::path& output : outputs)
-        figureFormat(output);
-    const Recording recording = Recording::open(spec.recording);
-    AttentionTiles tiles(recording);
-    const AttentionFigure figure(gatherFigure(recording, tiles, spec));
-    std::vector<QByteArray> files;
-    for (const std::filesystem::path& output : outputs)
-        files.push_back(figure.render(figureFormat(output)));
-    for (std::size_t index = 0; index < outputs.size(); ++index)
-        writeWhole(outputs[index], files[index]);
 }
 
 std::string figureCommandLine(const FigureSpec& spec, std::string_view output)

@@ -2,7 +2,9 @@
 
 #include "views/figure/figure_file.h"
 
+#include "views/figure/figure_fonts.h"
 #include "views/figure/figure_spec.h"
+#include "views/figure/latex.h"
 
 #include <QBuffer>
 #include <QImage>
@@ -12,7 +14,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <system_error>
 
 namespace kvloupe {
 
@@ -67,6 +71,10 @@ QByteArray renderSvg(const FigurePage& page)
     }
     // Viewers blur enlarged images unless told not to.
     bytes.replace("<image ", "<image style=\"image-rendering:pixelated\" ");
+    // Machines without our fonts have some of the same widths.
+    const QByteArray family = figureFontFamilies().front().toUtf8();
+    bytes.replace("font-family=\"" + family + "\"",
+        "font-family=\"" + family + ", Liberation Sans, Arial, Helvetica, sans-serif\"");
     return bytes;
 }
 
@@ -107,10 +115,13 @@ FigureFormat figureFormat(const std::filesystem::path& path)
         return FigureFormat::Png;
     if (suffix == ".csv")
         return FigureFormat::Csv;
-    throw FigureError(fmt::format("{}: found suffix \"{}\", expected .pdf, .svg, .png or .csv", path.string(), suffix));
+    if (suffix == ".tex")
+        return FigureFormat::Tex;
+    throw FigureError(
+        fmt::format("{}: found suffix \"{}\", expected .pdf, .svg, .png, .csv or .tex", path.string(), suffix));
 }
 
-QByteArray renderPage(const FigurePage& page, FigureFormat format)
+QByteArray renderPage(const FigurePage& page, FigureFormat format, const std::filesystem::path& graphics)
 {
     switch (format) {
     case FigureFormat::Pdf:
@@ -120,13 +131,39 @@ QByteArray renderPage(const FigurePage& page, FigureFormat format)
     case FigureFormat::Png:
         return renderPng(page);
     case FigureFormat::Csv:
-        break;
+        return csvOf(page.table);
+    case FigureFormat::Tex:
+        return latexOf(page, graphics);
     }
-    throw FigureError("figure: a page cannot be painted as CSV");
+    Q_UNREACHABLE();
+}
+
+void writePage(const FigurePage& page, const std::vector<std::filesystem::path>& outputs)
+{
+    const auto isPicture = [](const std::filesystem::path& path) {
+        return figureFormat(path) == FigureFormat::Pdf || figureFormat(path) == FigureFormat::Png;
+    };
+    const auto picture = std::ranges::find_if(outputs, isPicture);
+    std::vector<QByteArray> files;
+    for (const std::filesystem::path& output : outputs) {
+        std::filesystem::path graphics = output.filename().replace_extension(".pdf");
+        if (picture != outputs.end())
+            graphics = std::filesystem::absolute(*picture).lexically_relative(
+                std::filesystem::absolute(output).parent_path());
+        files.push_back(renderPage(page, figureFormat(output), graphics));
+    }
+    for (std::size_t index = 0; index < outputs.size(); ++index)
+        writeWhole(outputs[index], files[index]);
 }
 
 void writeWhole(const std::filesystem::path& path, const QByteArray& bytes)
 {
+    // A file that is renamed over a device, also through a link, would replace it.
+    std::error_code problem;
+    const auto type = std::filesystem::status(path, problem).type();
+    if (type != std::filesystem::file_type::not_found && type != std::filesystem::file_type::regular)
+        throw FigureError(fmt::format("{}: cannot be written: {}", path.string(),
+            problem ? problem.message() : std::string("it is there and no regular file")));
     QSaveFile file(QString::fromStdString(path.string()));
     if (!file.open(QIODevice::WriteOnly) || file.write(bytes) != bytes.size() || !file.commit())
         throw FigureError(fmt::format("{}: cannot be written: {}", path.string(), file.errorString().toStdString()));

@@ -2,6 +2,7 @@
 
 #include "views/figure/figure_layout.h"
 
+#include "views/figure/color_bar_painter.h"
 #include "views/figure/point_painter.h"
 #include "views/tokens/token_text.h"
 
@@ -59,34 +60,6 @@ std::vector<FigureTick> positionTicks(const TokenRange& range, double length, do
     return ticks;
 }
 
-std::vector<FigureTick> valueTicks(const ColorTable& table, double length, double font)
-{
-    std::vector<double> values;
-    const ColorRange range = table.range();
-    switch (table.scale()) {
-    case ColorScale::Logarithmic:
-        for (double exponent = std::ceil(std::log10(std::max(range.low, 1e-8)) - 1e-9);
-             exponent <= std::log10(range.high) + 1e-9; ++exponent)
-            values.push_back(std::pow(10.0, exponent));
-        break;
-    case ColorScale::SquareRoot:
-        for (const double share : {0.0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0})
-            values.push_back(range.low + share * (range.high - range.low));
-        break;
-    case ColorScale::Linear:
-        for (int step = 0; step <= 5; ++step)
-            values.push_back(range.low + step * (range.high - range.low) / 5.0);
-        break;
-    }
-    std::vector<FigureTick> ticks;
-    for (const double value : values) {
-        const double place = table.position(value);
-        if (ticks.empty() || (place - ticks.back().place) * length >= 1.5 * font)
-            ticks.push_back({place, QString::number(value, 'g', 2)});
-    }
-    return ticks;
-}
-
 std::vector<FigureSection> figureSections(const SampleModel& sample)
 {
     std::vector<FigureSection> sections;
@@ -118,6 +91,34 @@ double widest(const std::vector<FigureTick>& ticks, double font)
 
 } // namespace
 
+std::vector<FigureTick> valueTicks(const ColorTable& table, double length, double font)
+{
+    std::vector<double> values;
+    const ColorRange range = table.range();
+    switch (table.scale()) {
+    case ColorScale::Logarithmic:
+        for (double exponent = std::ceil(std::log10(std::max(range.low, 1e-8)) - 1e-9);
+             exponent <= std::log10(range.high) + 1e-9; ++exponent)
+            values.push_back(std::pow(10.0, exponent));
+        break;
+    case ColorScale::SquareRoot:
+        for (const double share : {0.0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0})
+            values.push_back(range.low + share * (range.high - range.low));
+        break;
+    case ColorScale::Linear:
+        for (int step = 0; step <= 5; ++step)
+            values.push_back(range.low + step * (range.high - range.low) / 5.0);
+        break;
+    }
+    std::vector<FigureTick> ticks;
+    for (const double value : values) {
+        const double place = table.position(value);
+        if (ticks.empty() || (place - ticks.back().place) * length >= 1.5 * font)
+            ticks.push_back({place, QString::number(value, 'g', 2)});
+    }
+    return ticks;
+}
+
 QString keptText(const FigureStrip& strip, const FigureData& data)
 {
     return translate("%1 of %2").arg(strip.kept.size()).arg(data.sample->info.promptTokens);
@@ -148,8 +149,7 @@ FigureLayout layOutFigure(const FigureData& data)
         names = std::max(names, figureTextWidth(strip.name, font) + pad);
         counts = std::max(counts, figureTextWidth(keptText(strip, data), small) + pad);
     }
-    layout.colorTicks = valueTicks(table, 1e9, font);
-    const double colorPart = 3.0 * pad + 0.8 * font + widest(layout.colorTicks, small) + pad + 1.3 * font;
+    const double colorPart = spec.showColorBar ? 1.8 * font + colorBarMargin(valueTicks(table, 1e9, font), font) : pad;
     const double right = std::max(colorPart, counts) + pad;
     const double band = layout.sections.empty() ? 0.0 : 1.1 * font;
 
@@ -213,9 +213,10 @@ FigureLayout layOutFigure(const FigureData& data)
         layout.querySections = QRectF(left - band, top, 0.9 * font, wantedHeight);
     layout.keyLabelBaseline = layout.map.bottom() + pad + labels + 0.7 * pad + font;
     layout.queryLabelCentre = 0.5 * pad + 0.6 * font;
-    layout.colorBar = QRectF(layout.map.right() + 2.0 * pad, top, 0.8 * font, std::min(wantedHeight, 24.0 * font));
-    layout.colorTicks = valueTicks(table, layout.colorBar.height(), font);
-    layout.colorLabelCentre = layout.colorBar.right() + 1.5 * pad + widest(layout.colorTicks, small) + 0.8 * font;
+    if (spec.showColorBar) {
+        layout.colorBar = QRectF(layout.map.right() + font, top, 0.8 * font, std::min(wantedHeight, 24.0 * font));
+        layout.colorTicks = valueTicks(table, layout.colorBar.height(), font);
+    }
     return layout;
 }
 

@@ -30,14 +30,13 @@ struct FigureTick {
 struct FigureLayout {
     QSizeF page;
     QRectF map;
-    QRectF colorBar;
+    QRectF colorBar; ///< empty if the figure has none
     std::vector<QRectF> strips; ///< one per method
     QRectF keySections; ///< empty without sections
     QRectF querySections;
     double titleBaseline = 0.0; ///< 0 = no title
     double keyLabelBaseline = 0.0;
     double queryLabelCentre = 0.0; ///< x of the rotated label
-    double colorLabelCentre = 0.0;
     bool keyTokens = false; ///< token text along the keys
     bool queryTokens = false;
     std::vector<FigureTick> keyTicks;
@@ -52,6 +51,9 @@ struct FigureLayout {
 FigureLayout layOutFigure(const FigureData& data);
 /// Pixels of the map at the figure's density.
 QSize figureMapPixels(const FigureData& data);
+
+/// Marks of a colour bar `length` points long.
+std::vector<FigureTick> valueTicks(const ColorTable& table, double length, double font);
 
 /// "213 of 712" for a strip.
 QString keptText(const FigureStrip& strip, const FigureData& data);

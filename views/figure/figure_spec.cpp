@@ -65,6 +65,13 @@ void checkFigureSpec(const FigureSpec& spec)
 FigureSpec figureSpecFromJson(std::string_view text, const std::filesystem::path& source)
 {
     SpecFields fields(text, source);
+    const FigureSpec spec = figureSpecFromFields(fields);
+    fields.rejectUnknown();
+    return spec;
+}
+
+FigureSpec figureSpecFromFields(SpecFields& fields)
+{
     FigureSpec spec;
     std::string name = "attention";
     fields.text("figure", name);
@@ -96,7 +103,7 @@ FigureSpec figureSpecFromJson(std::string_view text, const std::filesystem::path
     }
     if (budgets > 1)
         throw FigureError(
-            fmt::format("{}: found several of keep, capacity, compression_ratio, expected one", source.string()));
+            fmt::format("{}: found several of keep, capacity, compression_ratio, expected one", fields.where()));
     fields.choice("colormap", spec.colorMap, colorMapFromName, "viridis, cividis, magma, inferno or grey");
     fields.choice("scale", spec.scale, colorScaleFromName, "linear, log or sqrt");
     fields.choice(
@@ -124,12 +131,11 @@ FigureSpec figureSpecFromJson(std::string_view text, const std::filesystem::path
     fields.real("height", spec.heightMm);
     fields.real("font", spec.fontPoints);
     fields.integer("dpi", spec.dpi);
-    fields.rejectUnknown();
     checkFigureSpec(spec);
     return spec;
 }
 
-std::string figureSpecToJson(const FigureSpec& spec)
+nlohmann::ordered_json figureSpecToJson(const FigureSpec& spec)
 {
     Json object;
     object["figure"] = "attention";
@@ -167,7 +173,7 @@ std::string figureSpecToJson(const FigureSpec& spec)
     object["height"] = spec.heightMm;
     object["font"] = spec.fontPoints;
     object["dpi"] = spec.dpi;
-    return object.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+    return object;
 }
 
 } // namespace kvloupe

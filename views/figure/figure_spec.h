@@ -8,6 +8,8 @@
 #include "core/recording/recording_types.h"
 #include "views/heatmap/color_map.h"
 
+#include <nlohmann/json_fwd.hpp>
+
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -15,6 +17,8 @@
 #include <vector>
 
 namespace kvloupe {
+
+class SpecFields;
 
 class FigureError : public Error {
 public:
@@ -38,6 +42,7 @@ struct FigureSpec {
     bool shadeDropped = true; ///< columns the first method drops are paled on the map
     bool showTokens = true; ///< token text on the axes where it fits
     bool showSpans = true;
+    bool showColorBar = true; ///< a page paints one for several maps
     std::optional<std::string> title; ///< nothing = model, layer and head; "" = none
     double widthMm = 120.0;
     double heightMm = 0.0; ///< 0 = what square cells need
@@ -48,7 +53,9 @@ struct FigureSpec {
 /// Reads a SPEC written as JSON, with the names of the command line's options as fields. `source` names the file in
 /// messages. A relative recording is looked up beside the file. Throws FigureError naming field, found and expected.
 FigureSpec figureSpecFromJson(std::string_view text, const std::filesystem::path& source);
-std::string figureSpecToJson(const FigureSpec& spec);
+/// The same from fields that may have others read besides; unknown ones are left to the caller.
+FigureSpec figureSpecFromFields(SpecFields& fields);
+nlohmann::ordered_json figureSpecToJson(const FigureSpec& spec);
 
 /// "A:B", half open; either side may be empty: "100:", ":64". `end` stands for a missing B. Throws FigureError naming
 /// `field`.

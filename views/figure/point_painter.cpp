@@ -2,6 +2,8 @@
 
 #include "views/figure/point_painter.h"
 
+#include "views/figure/figure_fonts.h"
+
 #include <QFontMetricsF>
 #include <QPaintDevice>
 
@@ -15,19 +17,19 @@ constexpr int metricsScale = 64; ///< metrics are taken at this many pixels per 
 
 } // namespace
 
-QFont figureFont(double points)
+QFont figureFont(double points, bool isBold)
 {
     QFont font;
-    font.setFamilies({QStringLiteral("Nimbus Sans"), QStringLiteral("Liberation Sans"), QStringLiteral("Helvetica"),
-        QStringLiteral("Arial"), QStringLiteral("DejaVu Sans")});
+    font.setFamilies(figureFontFamilies());
     font.setPointSizeF(points);
+    font.setBold(isBold);
     font.setHintingPreference(QFont::PreferNoHinting);
     return font;
 }
 
-double figureTextWidth(const QString& text, double points)
+double figureTextWidth(const QString& text, double points, bool isBold)
 {
-    QFont font = figureFont(points);
+    QFont font = figureFont(points, isBold);
     font.setPixelSize(metricsScale);
     return QFontMetricsF(font).horizontalAdvance(text) * points / metricsScale;
 }
@@ -38,11 +40,12 @@ QColor mixColors(const QColor& from, const QColor& to, double share)
     return {channel(from.red(), to.red()), channel(from.green(), to.green()), channel(from.blue(), to.blue())};
 }
 
-PointPainter::PointPainter(QPaintDevice& device, double fontPoints, const FigureColors& colors)
+PointPainter::PointPainter(QPaintDevice& device, double fontPoints, const FigureColors& colors, double lineScale)
     : m_painter(&device)
     , m_unit(device.logicalDpiX() / 72.0)
     , m_fontPoints(fontPoints)
     , m_colors(colors)
+    , m_lineScale(lineScale)
 {
     m_painter.setRenderHints(QPainter::Antialiasing | QPainter::TextAntialiasing | QPainter::LosslessImageRendering);
     m_painter.setRenderHint(QPainter::SmoothPixmapTransform, false);
@@ -64,10 +67,18 @@ QPolygonF PointPainter::scaled(const QPolygonF& places) const
 
 void PointPainter::pen(const QColor& color, double width, bool dashed)
 {
-    QPen pen(color, width * m_unit, Qt::SolidLine, Qt::FlatCap, Qt::MiterJoin);
+    QPen pen(color, width * m_lineScale * m_unit, Qt::SolidLine, Qt::FlatCap, Qt::MiterJoin);
     if (dashed)
         pen.setDashPattern({4.0, 2.5});
     m_painter.setPen(pen);
+}
+
+void PointPainter::within(const QPointF& corner, const std::function<void()>& paint)
+{
+    m_painter.save();
+    m_painter.translate(corner * m_unit);
+    paint();
+    m_painter.restore();
 }
 
 void PointPainter::fill(const QRectF& rect, const QColor& color)
@@ -137,6 +148,13 @@ void PointPainter::text(
     m_painter.setFont(figureFont(points));
     m_painter.setPen(color);
     m_painter.drawText(QPointF((x - alignment * figureTextWidth(words, points)) * m_unit, baseline * m_unit), words);
+}
+
+void PointPainter::boldText(double x, double baseline, const QString& words)
+{
+    m_painter.setFont(figureFont(m_fontPoints, true));
+    m_painter.setPen(m_colors.ink);
+    m_painter.drawText(QPointF(x, baseline) * m_unit, words);
 }
 
 void PointPainter::textUpwards(double x, double y, const QString& words, double alignment, double size)

@@ -11,15 +11,17 @@
 #include <QRectF>
 #include <QString>
 
+#include <functional>
+
 class QPaintDevice;
 
 namespace kvloupe {
 
 inline constexpr double pointsPerMillimetre = 72.0 / 25.4;
 
-QFont figureFont(double points);
+QFont figureFont(double points, bool isBold = false);
 /// Width of a text in points, the same on every device.
-double figureTextWidth(const QString& text, double points);
+double figureTextWidth(const QString& text, double points, bool isBold = false);
 
 /// Colours of text and ground: a figure's are those of paper, a window's those of its theme.
 struct FigureColors {
@@ -34,9 +36,13 @@ QColor mixColors(const QColor& from, const QColor& to, double share);
 /// A painter whose coordinates are points (1/72 inch) from the top left corner, on devices of any density.
 class PointPainter {
 public:
-    PointPainter(QPaintDevice& device, double fontPoints, const FigureColors& colors = {});
+    /// Line widths are multiplied by `lineScale`.
+    PointPainter(QPaintDevice& device, double fontPoints, const FigureColors& colors = {}, double lineScale = 1.0);
 
     const FigureColors& colors() const { return m_colors; }
+
+    /// Calls `paint` with (0, 0) at `corner`.
+    void within(const QPointF& corner, const std::function<void()>& paint);
 
     void fill(const QRectF& rect, const QColor& color);
     /// Without smoothed edges, so that rectangles side by side leave no gap.
@@ -52,6 +58,8 @@ public:
     /// `alignment` 0 = left, 0.5 = centred, 1 = right of (x, baseline); `size` relative to the font of the figure.
     void text(double x, double baseline, const QString& words, double alignment, double size = 1.0);
     void text(double x, double baseline, const QString& words, double alignment, double size, const QColor& color);
+    /// In bold, from (x, baseline) on.
+    void boldText(double x, double baseline, const QString& words);
     /// The same, reading upwards, (x, y) on its baseline.
     void textUpwards(double x, double y, const QString& words, double alignment, double size = 1.0);
 
@@ -64,6 +72,7 @@ private:
     double m_unit; ///< device units per point
     double m_fontPoints;
     FigureColors m_colors;
+    double m_lineScale;
 };
 
 } // namespace kvloupe

@@ -15,6 +15,7 @@ namespace kvloupe {
 
 SpecFields::SpecFields(std::string_view text, const std::filesystem::path& source)
     : m_source(source)
+    , m_where(source.string())
 {
     try {
         m_object = parseShallowJson<Json>(text);
@@ -22,7 +23,16 @@ SpecFields::SpecFields(std::string_view text, const std::filesystem::path& sourc
         throw FigureError(fmt::format("{}: {}", source.string(), error.what()));
     }
     if (!m_object.is_object())
-        throw FigureError(fmt::format("{}: found {}, expected an object", source.string(), m_object.type_name()));
+        throw FigureError(fmt::format("{}: found {}, expected an object", m_where, m_object.type_name()));
+}
+
+SpecFields::SpecFields(Json object, std::string where, const std::filesystem::path& source)
+    : m_source(source)
+    , m_where(std::move(where))
+    , m_object(std::move(object))
+{
+    if (!m_object.is_object())
+        throw FigureError(fmt::format("{}: found {}, expected an object", m_where, m_object.type_name()));
 }
 
 const SpecFields::Json* SpecFields::find(const std::string& name)
@@ -34,7 +44,7 @@ const SpecFields::Json* SpecFields::find(const std::string& name)
 
 void SpecFields::fail(const std::string& name, std::string_view expected) const
 {
-    throw FigureError(fmt::format("{}: field \"{}\" is {}, expected {}", m_source.string(), name,
+    throw FigureError(fmt::format("{}: field \"{}\" is {}, expected {}", m_where, name,
         m_object.at(name).dump(-1, ' ', false, Json::error_handler_t::replace), expected));
 }
 
@@ -137,9 +147,17 @@ void SpecFields::rejectUnknown() const
 {
     for (const auto& [name, value] : m_object.items()) {
         if (!m_known.contains(name))
-            throw FigureError(fmt::format(
-                "{}: unknown field \"{}\", expected one of {}", m_source.string(), name, fmt::join(m_known, ", ")));
+            throw FigureError(
+                fmt::format("{}: unknown field \"{}\", expected one of {}", m_where, name, fmt::join(m_known, ", ")));
     }
+}
+
+std::string writtenPath(const std::filesystem::path& path, const std::filesystem::path& folder)
+{
+    const std::filesystem::path absolute = std::filesystem::absolute(path).lexically_normal();
+    const std::filesystem::path relative
+        = absolute.lexically_relative(std::filesystem::absolute(folder).lexically_normal());
+    return relative.empty() || *relative.begin() == ".." ? absolute.string() : relative.string();
 }
 
 std::string figureNameOf(std::string_view text, const std::filesystem::path& source)

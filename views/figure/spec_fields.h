@@ -25,6 +25,11 @@ public:
 
     /// `source` names the file in messages; relative paths are looked up beside it.
     SpecFields(std::string_view text, const std::filesystem::path& source);
+    /// One object within a file: `where` begins messages, "page.json: panels[1]". Throws FigureError if it is none.
+    SpecFields(Json object, std::string where, const std::filesystem::path& source);
+
+    const std::string& where() const { return m_where; }
+    const std::filesystem::path& source() const { return m_source; }
 
     const Json* find(const std::string& name);
     [[noreturn]] void fail(const std::string& name, std::string_view expected) const;
@@ -60,9 +65,13 @@ private:
     std::filesystem::path besideSource(const std::string& path) const;
 
     std::filesystem::path m_source;
+    std::string m_where;
     Json m_object;
     std::set<std::string> m_known;
 };
+
+/// A path as a file in `folder` names it: relative if it lies there or below, so that both can be moved together.
+std::string writtenPath(const std::filesystem::path& path, const std::filesystem::path& folder);
 
 /// Which figure a SPEC describes: its field "figure", "attention" without one.
 std::string figureNameOf(std::string_view text, const std::filesystem::path& source);

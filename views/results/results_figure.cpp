@@ -3,9 +3,12 @@
 #include "views/results/results_figure.h"
 
 #include "core/results/results_error.h"
+#include "views/chart/chart_panel.h"
 #include "views/figure/figure_command.h"
 #include "views/figure/figure_spec.h"
 #include "views/figure/spec_fields.h"
+
+#include <QCoreApplication>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -67,30 +70,81 @@ std::optional<ResultsFigure> resultsFigureOf(std::string_view name)
 
 void writeResultsFigure(const ResultsFigure& figure, const std::vector<std::filesystem::path>& outputs)
 {
-    for (const std::filesystem::path& output : outputs)
-        figureFormat(output);
-    checkChartPage(figure.page);
-    if (!figure.published && figure.files.empty())
+    writePanel(ResultsPanel(figure), outputs);
+}
+
+QString ResultsPanel::label() const
+{
+    const QString measure = QString::fromStdString(std::string(resultMeasureName(m_figure.spec.measure)));
+    if (m_figure.published)
+        return QCoreApplication::translate("ResultsPanel", "%1 as the paper prints it").arg(measure);
+    QStringList files;
+    for (const std::filesystem::path& file : m_figure.files)
+        files << QString::fromStdString(file.filename().string());
+    return QCoreApplication::translate("ResultsPanel", "%1 of %2").arg(measure, files.join(QStringLiteral(", ")));
+}
+
+PanelSpec::Json ResultsPanel::toJson() const
+{
+    const ResultsSpec& spec = m_figure.spec;
+    Json object;
+    if (m_figure.published) {
+        object["figure"] = publishedName;
+        object["measure"] = resultMeasureName(spec.measure);
+        if (!spec.table.empty())
+            object["table"] = spec.table;
+    } else {
+        object["figure"] = resultMeasureName(spec.measure);
+        object["inputs"] = Json::array();
+        for (const std::filesystem::path& file : m_figure.files)
+            object["inputs"].push_back(file.string());
+        object["axis"] = resultAxisName(spec.axis);
+        object["paper"] = spec.paper;
+        object["tasks"] = spec.tasks;
+    }
+    object["lines"] = resultLinesName(spec.lines);
+    object["same_scale"] = spec.sameScale;
+    object["methods"] = spec.methods;
+    writeChartPanel(m_figure.page, m_figure.title, object);
+    return object;
+}
+
+PanelFrame ResultsPanel::frame() const
+{
+    return frameOf(m_figure.page);
+}
+
+std::shared_ptr<const PanelData> ResultsPanel::read(const PanelFrame& /*frame*/) const
+{
+    checkChartPage(m_figure.page);
+    if (!m_figure.published && m_figure.files.empty())
         throw FigureError("figure: no results file was given, expected some after the name of the figure");
-    if (figure.published && !figure.files.empty())
+    if (m_figure.published && !m_figure.files.empty())
         throw FigureError(
             fmt::format("figure published: found {}, expected no file: it shows the paper's numbers alone",
-                figure.files.front().string()));
+                m_figure.files.front().string()));
     QString description;
-    Chart chart = chartOf(figure, description);
-    if (figure.title)
-        chart.title = QString::fromStdString(*figure.title);
-    writeChart(chart, figure.page, description, outputs);
+    Chart chart = chartOf(m_figure, description);
+    if (m_figure.title)
+        chart.title = QString::fromStdString(*m_figure.title);
+    return std::make_shared<ChartPanelData>(std::move(chart), m_figure.page, description);
 }
 
 ResultsFigure resultsFigureFromJson(std::string_view text, const std::filesystem::path& source)
 {
     SpecFields fields(text, source);
+    const ResultsFigure figure = resultsFigureFromFields(fields);
+    fields.rejectUnknown();
+    return figure;
+}
+
+ResultsFigure resultsFigureFromFields(SpecFields& fields)
+{
     std::string name;
     fields.text("figure", name);
     const auto known = resultsFigureOf(name);
     if (!known)
-        throw FigureError(fmt::format("{}: field \"figure\" is \"{}\", expected one of {}", source.string(), name,
+        throw FigureError(fmt::format("{}: field \"figure\" is \"{}\", expected one of {}", fields.where(), name,
             fmt::join(resultsFigureNames(), ", ")));
     ResultsFigure figure = *known;
     if (figure.published) {
@@ -106,7 +160,6 @@ ResultsFigure resultsFigureFromJson(std::string_view text, const std::filesystem
     fields.boolean("same_scale", figure.spec.sameScale);
     fields.texts("methods", figure.spec.methods);
     readChartPage(fields, figure.page, figure.title);
-    fields.rejectUnknown();
     return figure;
 }
 

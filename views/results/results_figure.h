@@ -3,6 +3,7 @@
 #pragma once
 
 #include "views/chart/chart_painter.h"
+#include "views/figure/panel.h"
 #include "views/results/results_chart.h"
 
 #include <filesystem>
@@ -33,6 +34,26 @@ void writeResultsFigure(const ResultsFigure& figure, const std::vector<std::file
 
 /// Reads a SPEC written as JSON: "figure", "inputs", and the options of the command line as fields.
 ResultsFigure resultsFigureFromJson(std::string_view text, const std::filesystem::path& source);
+/// The same from fields that may have others read besides; unknown ones are left to the caller.
+ResultsFigure resultsFigureFromFields(SpecFields& fields);
+
+/// The figure as a panel.
+class ResultsPanel final : public PanelSpec {
+public:
+    explicit ResultsPanel(ResultsFigure figure)
+        : m_figure(std::move(figure))
+    {
+    }
+
+    const ResultsFigure& figure() const { return m_figure; }
+    QString label() const override;
+    Json toJson() const override;
+    PanelFrame frame() const override;
+    std::shared_ptr<const PanelData> read(const PanelFrame& frame) const override;
+
+private:
+    ResultsFigure m_figure;
+};
 
 /// The `kvloupe figure ...` command that makes the same figure.
 std::string resultsCommandLine(

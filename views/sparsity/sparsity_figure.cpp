@@ -2,10 +2,13 @@
 
 #include "views/sparsity/sparsity_figure.h"
 
+#include "views/chart/chart_panel.h"
 #include "views/figure/figure_command.h"
 #include "views/figure/figure_spec.h"
 #include "views/figure/spec_fields.h"
 #include "views/sparsity/sparsity_chart.h"
+
+#include <QCoreApplication>
 
 #include <fmt/format.h>
 
@@ -35,28 +38,68 @@ std::optional<SparsityFigure> sparsityFigureOf(std::string_view name)
 
 void writeSparsityFigure(const SparsityFigure& figure, const std::vector<std::filesystem::path>& outputs)
 {
-    for (const std::filesystem::path& output : outputs)
-        figureFormat(output);
-    checkChartPage(figure.page);
-    if (figure.request.recordings.empty() || figure.request.recordings.size() > mostRecordings)
+    writePanel(SparsityPanel(figure), outputs);
+}
+
+QString SparsityPanel::label() const
+{
+    QStringList files;
+    for (const std::filesystem::path& file : m_figure.request.recordings)
+        files << QString::fromStdString(file.filename().string());
+    const std::string_view name = m_figure.cumulative ? cumulativeName : sparsityMeasureName(m_figure.measure);
+    return QCoreApplication::translate("SparsityPanel", "%1 of %2")
+        .arg(QString::fromStdString(std::string(name)), files.join(QStringLiteral(", ")));
+}
+
+PanelSpec::Json SparsityPanel::toJson() const
+{
+    Json object;
+    object["figure"] = m_figure.cumulative ? cumulativeName : sparsityName;
+    object["inputs"] = Json::array();
+    for (const std::filesystem::path& file : m_figure.request.recordings)
+        object["inputs"].push_back(file.string());
+    if (m_figure.request.sample)
+        object["sample"] = *m_figure.request.sample;
+    if (!m_figure.cumulative)
+        object["measure"] = sparsityMeasureName(m_figure.measure);
+    writeChartPanel(m_figure.page, m_figure.title, object);
+    return object;
+}
+
+PanelFrame SparsityPanel::frame() const
+{
+    return frameOf(m_figure.page);
+}
+
+std::shared_ptr<const PanelData> SparsityPanel::read(const PanelFrame& /*frame*/) const
+{
+    checkChartPage(m_figure.page);
+    if (m_figure.request.recordings.empty() || m_figure.request.recordings.size() > mostRecordings)
         throw FigureError(fmt::format("figure: found {} recordings, expected 1 to {} after the name of the figure",
-            figure.request.recordings.size(), mostRecordings));
-    const auto data = measureSparsity(figure.request, [](double) { return true; });
-    Chart chart = figure.cumulative ? cumulativeChart(*data) : sparsityChart(*data, figure.measure);
-    if (figure.title)
-        chart.title = QString::fromStdString(*figure.title);
-    writeChart(chart, figure.page, sparsityDescription(*data), outputs);
+            m_figure.request.recordings.size(), mostRecordings));
+    const auto data = measureSparsity(m_figure.request, [](double) { return true; });
+    Chart chart = m_figure.cumulative ? cumulativeChart(*data) : sparsityChart(*data, m_figure.measure);
+    if (m_figure.title)
+        chart.title = QString::fromStdString(*m_figure.title);
+    return std::make_shared<ChartPanelData>(std::move(chart), m_figure.page, sparsityDescription(*data));
 }
 
 SparsityFigure sparsityFigureFromJson(std::string_view text, const std::filesystem::path& source)
 {
     SpecFields fields(text, source);
+    const SparsityFigure figure = sparsityFigureFromFields(fields);
+    fields.rejectUnknown();
+    return figure;
+}
+
+SparsityFigure sparsityFigureFromFields(SpecFields& fields)
+{
     std::string name;
     fields.text("figure", name);
     const auto known = sparsityFigureOf(name);
     if (!known)
         throw FigureError(
-            fmt::format("{}: field \"figure\" is \"{}\", expected sparsity or cumulative", source.string(), name));
+            fmt::format("{}: field \"figure\" is \"{}\", expected sparsity or cumulative", fields.where(), name));
     SparsityFigure figure = *known;
     fields.paths("inputs", figure.request.recordings);
     if (fields.find("sample") != nullptr) {
@@ -67,7 +110,6 @@ SparsityFigure sparsityFigureFromJson(std::string_view text, const std::filesyst
         fields.choice("measure", figure.measure, sparsityMeasureFromName,
             "entropy, effective-keys, gini, top-1, top-8, top-64, sink or row-max");
     readChartPage(fields, figure.page, figure.title);
-    fields.rejectUnknown();
     return figure;
 }
 

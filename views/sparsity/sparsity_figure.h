@@ -3,6 +3,7 @@
 #pragma once
 
 #include "views/chart/chart_painter.h"
+#include "views/figure/panel.h"
 #include "views/sparsity/sparsity_data.h"
 
 #include <filesystem>
@@ -33,6 +34,25 @@ void writeSparsityFigure(const SparsityFigure& figure, const std::vector<std::fi
 
 /// Reads a SPEC written as JSON: "figure", "inputs", and the options of the command line as fields.
 SparsityFigure sparsityFigureFromJson(std::string_view text, const std::filesystem::path& source);
+/// The same from fields that may have others read besides; unknown ones are left to the caller.
+SparsityFigure sparsityFigureFromFields(SpecFields& fields);
+
+/// The figure as a panel.
+class SparsityPanel final : public PanelSpec {
+public:
+    explicit SparsityPanel(SparsityFigure figure)
+        : m_figure(std::move(figure))
+    {
+    }
+
+    QString label() const override;
+    Json toJson() const override;
+    PanelFrame frame() const override;
+    std::shared_ptr<const PanelData> read(const PanelFrame& frame) const override;
+
+private:
+    SparsityFigure m_figure;
+};
 
 /// The `kvloupe figure ...` command that makes the same figure.
 std::string sparsityCommandLine(const SparsityRequest& request, SparsityMeasure measure, std::string_view output);

@@ -3,6 +3,8 @@
 #include "views/figure/figure_command.h"
 #include "views/figure/figure_spec.h"
 
+#include <nlohmann/json.hpp>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -39,7 +41,7 @@ TEST(FigureSpec, ReadsBackWhatItWrites)
     spec.title = "";
     spec.widthMm = 84.5;
     spec.dpi = 600;
-    const FigureSpec read = figureSpecFromJson(figureSpecToJson(spec), "/elsewhere/f.json");
+    const FigureSpec read = figureSpecFromJson(figureSpecToJson(spec).dump(), "/elsewhere/f.json");
     EXPECT_EQ(figureSpecToJson(read), figureSpecToJson(spec));
     EXPECT_EQ(read.budget.text(), "0.29");
 }
