@@ -36,6 +36,8 @@ kvloupe_pkgconfig(libisal libisal PURPOSE "fast compression of chunks" URL "http
 kvloupe_pkgconfig(libpcre2 libpcre2-8 PURPOSE "pre-tokenizer patterns, span rules" URL "https://www.pcre.org")
 kvloupe_pkgconfig(libutf8proc libutf8proc PURPOSE "Unicode normalisation and widths"
     URL "https://juliastrings.github.io/utf8proc")
+kvloupe_pkgconfig(libsentencepiece sentencepiece PURPOSE "tokenizer.model files"
+    URL "https://github.com/google/sentencepiece")
 
 if(KVLOUPE_CAPTURE)
     # LibTorch is satisfied with any BLAS, also the slow reference one; OpenBLAS is therefore named here and linked first.

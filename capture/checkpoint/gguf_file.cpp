@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <limits>
@@ -381,6 +382,20 @@ std::optional<std::vector<std::string_view>> GgufFile::findStrings(std::string_v
     for (std::uint64_t i = 0; i < value->count; ++i)
         strings.push_back(cursor.string(key));
     return strings;
+}
+
+std::optional<std::vector<float>> GgufFile::findReals(std::string_view key) const
+{
+    const GgufValue* const value = find(key);
+    if (value == nullptr)
+        return std::nullopt;
+    if (value->type != GgufType::Array || value->elementType != GgufType::F32)
+        throw error(key, "expected an array of 32-bit reals");
+    std::vector<float> numbers(value->bytes.size() / sizeof(float));
+    std::memcpy(numbers.data(), value->bytes.data(), numbers.size() * sizeof(float));
+    if (!std::ranges::all_of(numbers, [](float number) { return std::isfinite(number); }))
+        throw error(key, "holds a number that is not finite");
+    return numbers;
 }
 
 std::optional<std::vector<std::int64_t>> GgufFile::findIntegers(std::string_view key) const

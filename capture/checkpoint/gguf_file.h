@@ -65,6 +65,7 @@ public:
     std::optional<std::string_view> findString(std::string_view key) const;
     std::optional<std::vector<std::string_view>> findStrings(std::string_view key) const;
     std::optional<std::vector<std::int64_t>> findIntegers(std::string_view key) const;
+    std::optional<std::vector<float>> findReals(std::string_view key) const; ///< finite
 
     std::int64_t requireInteger(std::string_view key, std::int64_t minimum, std::int64_t maximum) const;
     std::string_view requireString(std::string_view key) const;

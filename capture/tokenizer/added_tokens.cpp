@@ -2,7 +2,7 @@
 
 #include "capture/tokenizer/added_tokens.h"
 
-#include <utf8proc.h>
+#include "capture/tokenizer/utf8_text.h"
 
 #include <algorithm>
 #include <functional>
@@ -11,22 +11,11 @@ namespace kvloupe {
 
 namespace {
 
-/// Unicode White_Space.
-bool isSpace(utf8proc_int32_t c)
-{
-    if ((c >= 0x09 && c <= 0x0d) || c == 0x85)
-        return true;
-    const auto category = utf8proc_category(c);
-    return category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP;
-}
-
 /// Bytes of the character at the front if it is white space, else 0.
 std::size_t spaceLength(std::string_view text)
 {
-    utf8proc_int32_t c = 0;
-    const auto length = utf8proc_iterate(
-        reinterpret_cast<const utf8proc_uint8_t*>(text.data()), static_cast<utf8proc_ssize_t>(text.size()), &c);
-    return length > 0 && isSpace(c) ? static_cast<std::size_t>(length) : 0;
+    const Utf8Character first = firstCharacter(text);
+    return isWhiteSpace(first.code) ? first.length : 0;
 }
 
 std::size_t skipSpace(std::string_view text, std::size_t at)
@@ -39,14 +28,20 @@ std::size_t skipSpace(std::string_view text, std::size_t at)
 std::size_t skipSpaceBack(std::string_view text, std::size_t at, std::size_t stop)
 {
     while (at > stop) {
-        std::size_t begin = at - 1;
-        while (begin > stop && (static_cast<unsigned char>(text[begin]) & 0xc0) == 0x80)
-            --begin;
+        const std::size_t begin = previousCharacter(text, at);
         if (spaceLength(text.substr(begin, at - begin)) != at - begin)
             break;
         at = begin;
     }
     return at;
+}
+
+/// Whether no word goes on before or behind the range.
+bool standsAlone(std::string_view text, ByteRange range)
+{
+    const std::size_t before = range.begin == 0 ? 0 : previousCharacter(text, range.begin);
+    return (range.begin == 0 || !isWordCharacter(firstCharacter(text.substr(before)).code))
+        && (range.end == text.size() || !isWordCharacter(firstCharacter(text.substr(range.end)).code));
 }
 
 } // namespace
@@ -86,7 +81,7 @@ std::vector<AddedTokenMatcher::Match> AddedTokenMatcher::find(std::string_view t
             continue;
         }
         const std::size_t end = at + token->content.size();
-        if (parseSpecial || !token->special) {
+        if ((parseSpecial || !token->special) && (!token->singleWord || standsAlone(text, {at, end}))) {
             const ByteRange range{
                 token->leftStrip ? skipSpaceBack(text, at, free) : at, token->rightStrip ? skipSpace(text, end) : end};
             matches.push_back({range, token->id});

@@ -18,6 +18,7 @@ struct AddedToken {
     std::string content;
     std::int32_t id = 0;
     bool special = false;
+    bool singleWord = false; ///< only where no word goes on before or behind it
     bool leftStrip = false; ///< takes the white space before it along
     bool rightStrip = false; ///< takes the white space after it along
     bool normalized = false; ///< looked for in the normalised text

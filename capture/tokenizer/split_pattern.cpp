@@ -25,6 +25,9 @@ constexpr std::size_t jitStackBytes = std::size_t{8} << 20;
 // Unicode White_Space, which is what Oniguruma means by \s; PCRE2's own adds U+180E.
 constexpr std::string_view whiteSpaceMembers = R"(\t-\r\x{85}\p{Z})";
 
+// Unicode's word characters (UTS #18, annex C), which is what Oniguruma means by \w; PCRE2's own are fewer.
+constexpr std::string_view wordMembers = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})";
+
 template <auto release> struct Release {
     void operator()(auto* object) const { release(object); }
 };
@@ -106,6 +109,12 @@ private:
             if (m_inSet)
                 refuse("\\S inside [...]");
             return replace(2, fmt::format("[^{}]", whiteSpaceMembers));
+        case 'w':
+            return replace(2, m_inSet ? std::string(wordMembers) : fmt::format("[{}]", wordMembers));
+        case 'W':
+            if (m_inSet)
+                refuse("\\W inside [...]");
+            return replace(2, fmt::format("[^{}]", wordMembers));
         case 'h':
         case 'H':
             refuse("\\h, a hexadecimal digit in Oniguruma and a blank in PCRE2");

@@ -3,14 +3,15 @@
 #include "capture/tokenizer/tokenizer.h"
 
 #include "capture/checkpoint/gguf_file.h"
-#include "capture/tokenizer/byte_alphabet.h"
 #include "capture/tokenizer/tokenizer_definition.h"
 #include "capture/tokenizer/utf8_text.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
+#include <bit>
+#include <functional>
+#include <unordered_map>
 
 namespace kvloupe {
 
@@ -26,20 +27,16 @@ std::vector<AddedToken> select(const std::vector<AddedToken>& tokens, bool norma
     return selected;
 }
 
-std::array<std::int32_t, 256> byteTokensOf(const VocabularyIndex& index)
-{
-    std::array<std::int32_t, 256> tokens{};
-    for (int byte = 0; byte < 256; ++byte)
-        tokens.at(static_cast<std::size_t>(byte)) = index.find(byteToSymbol(static_cast<unsigned char>(byte)));
-    return tokens;
-}
-
 /// What normalisation makes of the content of tokens that are looked for in normalised text.
-std::vector<AddedToken> composed(std::vector<AddedToken> tokens, bool composes)
+std::vector<AddedToken> normalised(std::vector<AddedToken> tokens, const Normalizers& normalizers)
 {
-    if (composes)
-        for (AddedToken& token : tokens)
-            token.content = std::string(ComposedText(token.content).text());
+    for (AddedToken& token : tokens) {
+        NormalizedText text(token.content);
+        for (const auto& normalizer : normalizers)
+            normalizer->apply(text);
+        token.content = std::string(text.text());
+    }
+    std::erase_if(tokens, [](const AddedToken& token) { return token.content.empty(); });
     return tokens;
 }
 
@@ -48,29 +45,30 @@ std::vector<AddedToken> composed(std::vector<AddedToken> tokens, bool composes)
 struct Tokenizer::Impl {
     explicit Impl(TokenizerDefinition from)
         : definition(std::move(from))
-        , index(definition.vocabulary, definition.where)
-        , byteTokens(byteTokensOf(index))
-        , merger(definition.merges, byteTokens)
-        , preTokenizer(definition.splitSteps, definition.where + ": pre-tokenizer")
         , rawAdded(select(definition.addedTokens, false))
-        , normalizedAdded(composed(select(definition.addedTokens, true), definition.composes))
-        , kinds(definition.vocabulary.size(), Kind::Ordinary)
-        , bytesOf(definition.vocabulary.size())
+        , normalizedAdded(normalised(select(definition.addedTokens, true), definition.normalizers))
+        , kinds(definition.entries.size(), Kind::Ordinary)
+        , bytesOf(definition.entries.size())
     {
+        const TokenDecoder& decoder = definition.decoder;
         for (std::size_t id = 0; id < bytesOf.size(); ++id) {
-            const std::string& entry = definition.vocabulary[id];
-            bytesOf[id] = symbolsToBytes(entry).value_or(entry);
-            if (entry.empty())
+            bytesOf[id] = decoder.bytesOf(definition.entries[id]);
+            if (definition.entries[id].empty())
                 kinds[id] = Kind::Unused;
-            else
-                idOfBytes.emplace(bytesOf[id], static_cast<std::int32_t>(id));
         }
         for (const AddedToken& token : definition.addedTokens) {
             const auto id = static_cast<std::size_t>(token.id);
             kinds[id] = token.special ? Kind::Special : Kind::Added;
-            bytesOf[id] = token.content;
-            idOfBytes[token.content] = token.id;
+            bytesOf[id] = token.special ? token.content : decoder.bytesOfAdded(token.content);
         }
+        // An entry that is written out comes before the byte token with the same bytes.
+        for (const bool isWritten : {true, false})
+            for (std::size_t id = 0; id < bytesOf.size(); ++id)
+                if (kinds[id] != Kind::Unused
+                    && isWritten == (definition.entries[id].size() != 6 || bytesOf[id].size() != 1))
+                    idOfBytes.emplace(bytesOf[id], static_cast<std::int32_t>(id));
+        for (const AddedToken& token : definition.addedTokens)
+            idOfBytes[token.content] = token.id;
     }
 
     enum class Kind : std::uint8_t { Unused, Ordinary, Added, Special };
@@ -85,10 +83,6 @@ struct Tokenizer::Impl {
     }
 
     TokenizerDefinition definition;
-    VocabularyIndex index;
-    std::array<std::int32_t, 256> byteTokens;
-    BytePairMerger merger;
-    PreTokenizer preTokenizer;
     AddedTokenMatcher rawAdded;
     AddedTokenMatcher normalizedAdded;
     std::vector<Kind> kinds;
@@ -98,17 +92,56 @@ struct Tokenizer::Impl {
 
 namespace {
 
+/// The tokens of parts that occurred before, which are views of a text that outlives them.
+class PartCache {
+public:
+    explicit PartCache(std::size_t textBytes)
+        : m_slots(std::clamp(std::bit_ceil(textBytes / 8), std::size_t{64}, std::size_t{1} << 15))
+    {
+    }
+
+    /// The tokens of `part`, which `encode(part, tokens)` appends if they are not known.
+    std::span<const PieceToken> find(std::string_view part, const auto& encode)
+    {
+        if (m_tokens.size() > most)
+            forget();
+        Slot& slot = m_slots[std::hash<std::string_view>()(part) & (m_slots.size() - 1)];
+        if (slot.generation != m_generation || slot.part != part) {
+            const std::size_t begin = m_tokens.size();
+            encode(part, m_tokens);
+            slot = {part, m_generation, begin, m_tokens.size()};
+        }
+        return std::span(m_tokens).subspan(slot.begin, slot.end - slot.begin);
+    }
+
+    void forget()
+    {
+        ++m_generation;
+        m_tokens.clear();
+    }
+
+private:
+    struct Slot {
+        std::string_view part;
+        std::uint64_t generation = 0;
+        std::size_t begin = 0; ///< in m_tokens
+        std::size_t end = 0;
+    };
+    static constexpr std::size_t most = std::size_t{1} << 20; ///< tokens that are kept
+    std::vector<Slot> m_slots;
+    std::uint64_t m_generation = 1;
+    std::vector<PieceToken> m_tokens;
+};
+
 /// Collects the tokens of one text.
 class Encoder {
 public:
-    Encoder(const TokenizerDefinition& definition, const VocabularyIndex& index, const BytePairMerger& merger,
-        const PreTokenizer& preTokenizer, const AddedTokenMatcher& normalizedAdded, bool parseSpecial)
+    Encoder(const TokenizerDefinition& definition, const AddedTokenMatcher& normalizedAdded, bool parseSpecial,
+        std::size_t textBytes)
         : m_definition(definition)
-        , m_index(index)
-        , m_merger(merger)
-        , m_preTokenizer(preTokenizer)
         , m_normalizedAdded(normalizedAdded)
         , m_parseSpecial(parseSpecial)
+        , m_cache(textBytes)
     {
     }
 
@@ -152,60 +185,54 @@ private:
     /// Text without raw added tokens that begins at byte `base` of the whole.
     void encodeStretch(std::string_view original, std::int64_t base)
     {
-        const std::optional<ComposedText> composed
-            = m_definition.composes ? std::optional<ComposedText>(original) : std::nullopt;
-        const std::string_view text = composed ? composed->text() : original;
-        const auto origin = [&](ByteRange range) {
-            const auto own = composed
-                ? composed->origin(range.begin, range.end)
-                : std::array{static_cast<std::int64_t>(range.begin), static_cast<std::int64_t>(range.end)};
-            return std::array{base + own[0], base + own[1]};
-        };
+        NormalizedText normalized(original, base);
+        for (const auto& normalizer : m_definition.normalizers)
+            normalizer->apply(normalized);
+        const std::string_view text = normalized.text();
+        const auto matches = m_normalizedAdded.find(text, m_parseSpecial);
         around(
-            text, m_normalizedAdded.find(text, m_parseSpecial),
+            text, matches,
             [&](ByteRange range) {
-                const std::string_view part = text.substr(range.begin, range.end - range.begin);
-                for (const ByteRange& piece : m_preTokenizer.split(part))
-                    encodePiece(part.substr(piece.begin, piece.end - piece.begin), range.begin + piece.begin, origin);
+                Pieces pieces{normalized.slice(range.begin, range.end), {{0, range.end - range.begin}}};
+                for (const auto& step : m_definition.preTokenizers)
+                    step->apply(pieces);
+                encodePieces(pieces);
             },
-            origin);
+            [&](ByteRange range) { return normalized.origin(range.begin, range.end); });
     }
 
-    void encodePiece(std::string_view piece, std::size_t base, const auto& origin)
+    void encodePieces(const Pieces& pieces)
     {
-        m_tokens.clear();
-        if (const std::int32_t whole = m_definition.ignoresMerges ? wholeEntry(piece) : -1; whole >= 0)
-            m_tokens.push_back({whole, 0, piece.size()});
-        else
-            m_merger.encode(piece, m_tokens);
-        for (const PieceToken& token : m_tokens) {
-            const auto offsets = origin(ByteRange{base + token.begin, base + token.end});
+        const std::string_view text = pieces.text.text();
+        std::vector<ByteRange> parts;
+        for (const ByteRange& piece : pieces.ranges) {
+            parts.clear();
+            m_definition.model->cut(text, piece, parts);
+            for (const ByteRange& part : parts)
+                encodePart(pieces.text, part);
+        }
+        m_cache.forget(); // its views end with the pieces
+    }
+
+    void encodePart(const NormalizedText& text, ByteRange range)
+    {
+        const std::string_view part = text.text().substr(range.begin, range.end - range.begin);
+        const auto encode
+            = [&](std::string_view unknown, std::vector<PieceToken>& out) { m_definition.model->encode(unknown, out); };
+        for (const PieceToken& token : m_cache.find(part, encode)) {
+            const auto offsets = text.origin(range.begin + token.begin, range.begin + token.end);
             if (token.id >= 0)
                 put(token.id, offsets);
-            else if (m_definition.unknownId >= 0)
-                put(m_definition.unknownId, offsets);
             else
-                m_encoding.droppedBytes.push_back(offsets[0]);
+                for (std::int64_t byte = offsets[0]; byte < offsets[1]; ++byte)
+                    m_encoding.droppedBytes.push_back(byte);
         }
     }
 
-    std::int32_t wholeEntry(std::string_view piece) const
-    {
-        if (piece.size() > longestToken)
-            return -1;
-        std::string symbols;
-        for (const char c : piece)
-            symbols += byteToSymbol(static_cast<unsigned char>(c));
-        return m_index.find(symbols);
-    }
-
     const TokenizerDefinition& m_definition;
-    const VocabularyIndex& m_index;
-    const BytePairMerger& m_merger;
-    const PreTokenizer& m_preTokenizer;
     const AddedTokenMatcher& m_normalizedAdded;
     bool m_parseSpecial;
-    std::vector<PieceToken> m_tokens;
+    PartCache m_cache;
     Encoding m_encoding;
 };
 
@@ -242,11 +269,18 @@ std::unique_ptr<Tokenizer> Tokenizer::open(const std::filesystem::path& path)
     if (!std::filesystem::exists(status))
         throw TokenizerError(fmt::format("{}: no such file or folder", path.string()));
     const bool isFolder = std::filesystem::is_directory(status);
-    const std::filesystem::path file = isFolder ? path / "tokenizer.json" : path;
+    std::filesystem::path file = isFolder ? path / "tokenizer.json" : path;
     if (isFolder && !std::filesystem::exists(file))
-        throw TokenizerError(fmt::format("{}: the folder holds no tokenizer.json", path.string()));
-    TokenizerDefinition definition = GgufFile::recognise(file) ? definitionFromGguf(file) : definitionFromJson(file);
-    return std::unique_ptr<Tokenizer>(new Tokenizer(std::make_unique<const Impl>(std::move(definition))));
+        file = path / "tokenizer.model";
+    if (isFolder && !std::filesystem::exists(file))
+        throw TokenizerError(
+            fmt::format("{}: the folder holds neither tokenizer.json nor tokenizer.model", path.string()));
+    const auto definition = [&] {
+        if (GgufFile::recognise(file))
+            return definitionFromGguf(file);
+        return file.extension() == ".model" ? definitionFromSentencePiece(file) : definitionFromJson(file);
+    };
+    return std::unique_ptr<Tokenizer>(new Tokenizer(std::make_unique<const Impl>(definition())));
 }
 
 Encoding Tokenizer::encode(std::string_view text, EncodeOptions options) const
@@ -257,8 +291,7 @@ Encoding Tokenizer::encode(std::string_view text, EncodeOptions options) const
         throw TokenizerError(fmt::format(
             "the text is not UTF-8: byte 0x{:02x} at offset {}", static_cast<unsigned char>(text[invalid]), invalid));
     const TokenizerDefinition& definition = m_impl->definition;
-    Encoder encoder(
-        definition, m_impl->index, m_impl->merger, m_impl->preTokenizer, m_impl->normalizedAdded, options.parseSpecial);
+    Encoder encoder(definition, m_impl->normalizedAdded, options.parseSpecial, text.size());
     encoder.encodeRaw(text, m_impl->rawAdded);
     Encoding encoding = encoder.take();
     if (definition.trimsOffsets)
@@ -285,6 +318,8 @@ std::string Tokenizer::decode(std::span<const std::int32_t> ids) const
     std::string text;
     for (const std::int32_t id : ids)
         text += m_impl->bytesOf[m_impl->checked(id)];
+    if (!ids.empty())
+        m_impl->definition.decoder.trimStart(text, m_impl->bytesOf[m_impl->checked(ids.front())].size());
     return text;
 }
 

@@ -18,8 +18,8 @@ namespace kvloupe {
 struct Encoding {
     std::vector<std::int32_t> ids;
     /// Bytes [begin, end) of the original text behind each token. A token that is part of a character has its true
-    /// bytes; where Unicode normalisation changed a cluster, its tokens share the cluster's bytes; what the template
-    /// adds is empty.
+    /// bytes; where normalisation put characters in the place of others, they have the bytes that
+    /// Hugging Face's NormalizedString gives them; what the template adds is empty.
     std::vector<std::array<std::int64_t, 2>> offsets;
     /// Bytes of the text (offsets) for which the vocabulary has no token; like Hugging Face's tokenizers we leave them
     /// out.
@@ -31,11 +31,13 @@ struct EncodeOptions {
     bool addTemplate = false; ///< what the model's post-processor adds, such as a beginning-of-sequence token
 };
 
-/// A byte-level BPE tokenizer with the results of Hugging Face's `tokenizers`. Const and thread-safe.
+/// A tokenizer of a language model with the results of Hugging Face's `tokenizers`: byte-pair encoding that begins with
+/// bytes or with characters, or a unigram model. Const and thread-safe.
 class Tokenizer {
 public:
-    /// A GGUF file, a tokenizer.json, or a folder that holds one. Throws TokenizerError (or CheckpointError for a
-    /// damaged container) naming the file and the field; components that are not known are listed, never guessed.
+    /// A GGUF file, a tokenizer.json, a tokenizer.model of SentencePiece, or a folder that holds one of them. Throws
+    /// TokenizerError (or CheckpointError for a damaged container) naming the file and the field; components that are
+    /// not known are listed, never guessed.
     static std::unique_ptr<Tokenizer> open(const std::filesystem::path& path);
 
     ~Tokenizer();
@@ -43,7 +45,8 @@ public:
     /// Throws TokenizerError naming the byte offset if the text is not UTF-8. O(n log n) in its bytes.
     Encoding encode(std::string_view text, EncodeOptions options = {}) const;
 
-    /// The exact bytes of a sequence; special tokens are written out. Throws TokenizerError for an unknown id.
+    /// The exact bytes of a sequence; special tokens are written out. A space that encoding puts before a text is left
+    /// out. Throws TokenizerError for an unknown id.
     std::string decode(std::span<const std::int32_t> ids) const;
     std::string bytes(std::int32_t id) const;
     /// For display: bytes that are no UTF-8 on their own as <0xE2>.

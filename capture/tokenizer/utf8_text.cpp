@@ -2,14 +2,12 @@
 
 #include "capture/tokenizer/utf8_text.h"
 
-#include "capture/tokenizer/tokenizer_error.h"
-
 #include <fmt/format.h>
 #include <utf8proc.h>
 
-#include <cstdlib>
+#include <array>
+#include <cstdint>
 #include <iterator>
-#include <memory>
 
 namespace kvloupe {
 
@@ -21,35 +19,6 @@ std::size_t characterLength(std::string_view text, utf8proc_int32_t& codePoint)
     const auto length = utf8proc_iterate(
         reinterpret_cast<const utf8proc_uint8_t*>(text.data()), static_cast<utf8proc_ssize_t>(text.size()), &codePoint);
     return length > 0 ? static_cast<std::size_t>(length) : 0;
-}
-
-std::string compose(std::string_view text)
-{
-    utf8proc_uint8_t* result = nullptr;
-    const auto length = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-        static_cast<utf8proc_ssize_t>(text.size()), &result,
-        static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
-    const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(result, &std::free);
-    if (length < 0)
-        throw TokenizerError(fmt::format("Unicode normalisation failed: {}", utf8proc_errmsg(length)));
-    return {reinterpret_cast<const char*>(result), static_cast<std::size_t>(length)};
-}
-
-/// Bytes of the grapheme cluster at the front; composition never reaches across clusters.
-std::size_t clusterLength(std::string_view text)
-{
-    utf8proc_int32_t before = 0;
-    utf8proc_int32_t state = 0;
-    std::size_t length = characterLength(text, before);
-    while (length < text.size()) {
-        utf8proc_int32_t next = 0;
-        const std::size_t step = characterLength(text.substr(length), next);
-        if (utf8proc_grapheme_break_stateful(before, next, &state))
-            break;
-        before = next;
-        length += step;
-    }
-    return length;
 }
 
 } // namespace
@@ -86,36 +55,60 @@ std::string displayText(std::string_view bytes)
     return result;
 }
 
-ComposedText::ComposedText(std::string_view original)
-    : m_original(original)
-    , m_text(compose(original))
+Utf8Character firstCharacter(std::string_view text)
 {
-    m_changed = m_text != m_original;
-    if (!m_changed)
-        return;
-    std::string text;
-    for (std::size_t at = 0; at < original.size();) {
-        const std::string_view cluster = original.substr(at, clusterLength(original.substr(at)));
-        const std::string composed = compose(cluster);
-        const auto begin = static_cast<std::int64_t>(at);
-        const bool same = composed == cluster;
-        for (std::size_t i = 0; i < composed.size(); ++i) {
-            const auto byte = static_cast<std::int64_t>(at + i);
-            m_origins.push_back(same ? std::array{byte, byte + 1}
-                                     : std::array{begin, begin + static_cast<std::int64_t>(cluster.size())});
-        }
-        text += composed;
-        at += cluster.size();
-    }
-    if (text != m_text)
-        throw TokenizerError("Unicode normalisation reached across a grapheme cluster");
+    if (static_cast<unsigned char>(text.front()) < 0x80)
+        return {static_cast<char32_t>(text.front()), 1};
+    utf8proc_int32_t codePoint = 0;
+    const std::size_t length = characterLength(text, codePoint);
+    return {static_cast<char32_t>(codePoint), length};
 }
 
-std::array<std::int64_t, 2> ComposedText::origin(std::size_t begin, std::size_t end) const
+std::size_t previousCharacter(std::string_view text, std::size_t end)
 {
-    if (!m_changed || begin == end)
-        return {static_cast<std::int64_t>(begin), static_cast<std::int64_t>(end)};
-    return {m_origins[begin][0], m_origins[end - 1][1]};
+    std::size_t begin = end - 1;
+    while (begin > 0 && (static_cast<unsigned char>(text[begin]) & 0xc0) == 0x80)
+        --begin;
+    return begin;
+}
+
+std::string utf8Of(char32_t code)
+{
+    std::array<utf8proc_uint8_t, 4> encoded{};
+    const auto length = utf8proc_encode_char(static_cast<utf8proc_int32_t>(code), encoded.data());
+    return {reinterpret_cast<const char*>(encoded.data()), static_cast<std::size_t>(length)};
+}
+
+bool isWhiteSpace(char32_t code)
+{
+    if ((code >= 0x09 && code <= 0x0d) || code == 0x20 || code == 0x85)
+        return true;
+    if (code < 0xa0)
+        return false;
+    const auto category = utf8proc_category(static_cast<utf8proc_int32_t>(code));
+    return category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP;
+}
+
+bool isWordCharacter(char32_t code)
+{
+    switch (utf8proc_category(static_cast<utf8proc_int32_t>(code))) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO:
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_MC:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_PC:
+        return true;
+    default: // the Alphabetic symbols, and the joiners
+        return (code >= 0x24b6 && code <= 0x24e9) || (code >= 0x1f130 && code <= 0x1f149)
+            || (code >= 0x1f150 && code <= 0x1f169) || (code >= 0x1f170 && code <= 0x1f189) || code == 0x200c
+            || code == 0x200d;
+    }
 }
 
 } // namespace kvloupe

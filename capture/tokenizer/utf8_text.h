@@ -2,12 +2,9 @@
 
 #pragma once
 
-#include <array>
 #include <cstddef>
-#include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace kvloupe {
 
@@ -18,21 +15,28 @@ std::size_t firstInvalidUtf8(std::string_view text);
 /// Text as a person may see it: bytes that are no UTF-8 become "<0xE2>".
 std::string displayText(std::string_view bytes);
 
-/// A text in Unicode normalisation form C that knows which bytes of the original each of its bytes came from.
-class ComposedText {
-public:
-    /// `original` is well-formed UTF-8 and outlives this object.
-    explicit ComposedText(std::string_view original);
-
-    std::string_view text() const { return m_changed ? std::string_view(m_text) : m_original; }
-    /// Bytes of the original behind bytes [begin, end) of text(). A cluster that composition changed counts as a whole.
-    std::array<std::int64_t, 2> origin(std::size_t begin, std::size_t end) const;
-
-private:
-    std::string_view m_original;
-    bool m_changed = false;
-    std::string m_text;
-    std::vector<std::array<std::int64_t, 2>> m_origins; // per byte of m_text
+/// The character at the front of well-formed, non-empty UTF-8, and its bytes.
+struct Utf8Character {
+    char32_t code = 0;
+    std::size_t length = 0;
 };
+Utf8Character firstCharacter(std::string_view text);
+
+/// Bytes of the character at the front of well-formed, non-empty UTF-8.
+inline std::size_t characterLength(std::string_view text)
+{
+    const auto lead = static_cast<unsigned char>(text.front());
+    return lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+}
+
+/// Where the character before byte `end`, which is not 0, begins.
+std::size_t previousCharacter(std::string_view text, std::size_t end);
+
+std::string utf8Of(char32_t code);
+
+/// Unicode White_Space.
+bool isWhiteSpace(char32_t code);
+/// What Rust's regex means by \w: Alphabetic, marks, decimal digits, connectors, joiners.
+bool isWordCharacter(char32_t code);
 
 } // namespace kvloupe

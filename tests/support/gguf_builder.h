@@ -44,6 +44,13 @@ public:
             payload += text(value);
         return add(key, 9, payload);
     }
+    GgufBuilder& add(std::string_view key, const std::vector<float>& values)
+    {
+        std::string payload = raw<std::uint32_t>(6) + raw<std::uint64_t>(values.size());
+        for (const float value : values)
+            payload += raw(value);
+        return add(key, 9, payload);
+    }
     GgufBuilder& add(std::string_view key, const std::vector<std::int32_t>& values)
     {
         std::string payload = raw<std::uint32_t>(5) + raw<std::uint64_t>(values.size());

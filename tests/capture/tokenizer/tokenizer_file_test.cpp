@@ -47,7 +47,8 @@ TEST(TokenizerFile, RefusesTokenizerJsonItDoesNotUnderstand)
 {
     const json good = json::parse(readFile(tokenizerJsonPath("llama-bpe")));
     const std::vector<JsonMutation> mutations = {
-        {[](json& j) { j["model"]["type"] = "Unigram"; }, "the model 'Unigram' is not known (known: BPE)"},
+        {[](json& j) { j["model"]["type"] = "WordPiece"; }, "the model 'WordPiece' is not known (known: BPE, Unigram)"},
+        {[](json& j) { j["model"]["type"] = "Unigram"; }, "Unigram after ByteLevel is not supported"},
         {[](json& j) { j["model"]["dropout"] = 0.1; }, "dropout"},
         {[](json& j) { j["model"]["byte_fallback"] = true; }, "byte_fallback"},
         {[](json& j) { j["model"]["end_of_word_suffix"] = "</w>"; }, "end_of_word_suffix"},
@@ -65,34 +66,37 @@ TEST(TokenizerFile, RefusesTokenizerJsonItDoesNotUnderstand)
             "merge 3"},
         {[](json& j) { j["model"]["merges"] = 5; }, "merges: found a JSON number, expected a JSON array"},
         {[](json& j) {
-             j["normalizer"] = {{"type", "Lowercase"}};
+             j["normalizer"] = {{"type", "Nmt"}};
          },
-            "the normalizer 'Lowercase' is not known"},
-        {[](json& j) { j["pre_tokenizer"] = nullptr; }, "pre_tokenizer: is missing"},
+            "the normalizer 'Nmt' is not known"},
+        {[](json& j) { j["pre_tokenizer"] = nullptr; }, "decoder: ByteLevel stands in the pre-tokenizer or"},
         {[](json& j) {
-             j["pre_tokenizer"] = {{"type", "Whitespace"}};
+             j["pre_tokenizer"] = {{"type", "UnicodeScripts"}};
          },
-            "known: ByteLevel, Digits, Sequence, Split"},
-        {[](json& j) { j["pre_tokenizer"]["pretokenizers"].erase(1); }, "has no ByteLevel step"},
+            "known: BertPreTokenizer, ByteLevel, Digits, Metaspace, Punctuation, Sequence, Split, Whitespace"},
+        {[](json& j) { j["pre_tokenizer"]["pretokenizers"].erase(1); }, "decoder: ByteLevel stands in"},
         {[](json& j) { std::swap(j["pre_tokenizer"]["pretokenizers"][0], j["pre_tokenizer"]["pretokenizers"][1]); },
             "a step after ByteLevel"},
-        {[](json& j) { j["pre_tokenizer"]["pretokenizers"][1]["add_prefix_space"] = true; }, "add_prefix_space"},
         {[](json& j) { j["pre_tokenizer"]["pretokenizers"][0]["behavior"] = "Sideways"; }, "'Sideways' is not known"},
         {[](json& j) { j["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = "(a"; }, "does not compile"},
         {[](json& j) { j["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = "\\p{N}{1,3}+"; },
             "which is greedy in Oniguruma"},
         {[](json& j) { j["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = std::string(100000, 'a'); },
             "a pattern of 100000 bytes"},
-        {[](json& j) { j["pre_tokenizer"]["pretokenizers"] = json::array(); }, "has no ByteLevel step"},
+        {[](json& j) { j["pre_tokenizer"]["pretokenizers"] = json::array(); }, "decoder: ByteLevel stands in"},
         {[](json& j) { j["added_tokens"][0]["content"] = ""; }, "content: 0 bytes"},
         {[](json& j) { j["added_tokens"][0]["id"] = "x"; }, "a token id is no number"},
         {[](json& j) { j["added_tokens"][0]["id"] = 5; }, "the id 5 belongs to"},
-        {[](json& j) { j["added_tokens"][0]["single_word"] = true; }, "single_word: is not supported"},
+        {[](json& j) { j["added_tokens"][0]["single_word"] = 1; }, "single_word: found a JSON number"},
         {[](json& j) { j["added_tokens"][0]["special"] = 1; }, "special: found a JSON number"},
         {[](json& j) {
              j["post_processor"] = {{"type", "BertProcessing"}};
          },
-            "'BertProcessing' is not known"},
+            "cls: is missing"},
+        {[](json& j) {
+             j["post_processor"] = {{"type", "BertProcessing"}, {"cls", json::array({"a", 99999})}};
+         },
+            "cls: the id 99999 is outside the vocabulary"},
         {[](json& j) { j["post_processor"]["processors"][1]["special_tokens"] = json::object(); },
             "<|endoftext|>: is missing"},
         {[](json& j) { j["post_processor"]["processors"][1]["single"] = json::array(); }, "holds no Sequence"},
@@ -101,8 +105,8 @@ TEST(TokenizerFile, RefusesTokenizerJsonItDoesNotUnderstand)
         {[](json& j) {
              j["decoder"] = {{"type", "WordPiece"}};
          },
-            "decoder: 'WordPiece' is not known"},
-        {[](json& j) { j.erase("decoder"); }, "decoder: 'none' is not known"},
+            "the decoder 'WordPiece' is not known"},
+        {[](json& j) { j.erase("decoder"); }, "decoder: is missing"},
         {[](json& j) { j = json::array(); }, "expected a JSON object"},
     };
     const TemporaryFolder folder;
@@ -112,6 +116,40 @@ TEST(TokenizerFile, RefusesTokenizerJsonItDoesNotUnderstand)
         mutations[i].apply(bad);
         expectRefused(folder.write("bad" + std::to_string(i) + ".json", bad.dump()), mutations[i].fragment);
     }
+}
+
+TEST(TokenizerFile, RefusesModelsOfOtherShapesItDoesNotUnderstand)
+{
+    const json unigram = json::parse(R"({"normalizer": null, "pre_tokenizer": {"type": "Metaspace", "replacement": "_"},
+        "model": {"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0], ["a", -1], ["b", -2.5]]},
+        "decoder": {"type": "Metaspace", "replacement": "_"}, "added_tokens": []})");
+    const auto replaced = [](const char* pointer, const char* value) {
+        return [pointer, value](json& j) { j[json::json_pointer(pointer)] = json::parse(value); };
+    };
+    const std::vector<JsonMutation> mutations = {
+        {replaced("/model/unk_id", "3"), "unk_id: 3 is outside of the 3 entries"},
+        {replaced("/model/vocab", "[]"), "0 entries, expected 1 to"},
+        {replaced("/model/vocab/1", "[\"a\"]"), "entry 1 is no pair of a text and a number"},
+        {replaced("/model/vocab/1/0", "\"\""), "token 1 has 0 bytes"},
+        {replaced("/model/vocab/1/0", "\"b\""), "the token 'b' occurs twice"},
+        {replaced("/pre_tokenizer/replacement", "\"\""), "replacement: is no single character"},
+        {replaced("/pre_tokenizer/prepend_scheme", "\"last\""), "prepend_scheme: 'last' is not known"},
+        {replaced("/normalizer", R"({"type": "Precompiled", "precompiled_charsmap": "****"})"), "is not base64"},
+        {replaced("/normalizer", R"({"type": "Precompiled", "precompiled_charsmap": "/////w=="})"),
+            "a trie of 4294967295 bytes in a character map of 4"},
+        {replaced("/normalizer", R"({"type": "Replace", "pattern": {"String": ""}, "content": ""})"),
+            "a pattern of 0 bytes"},
+        {replaced("/decoder", R"({"type": "Strip", "content": " ", "start": 1, "stop": 0})"), "'Strip' is not known"},
+        {replaced("/decoder", R"({"type": "Replace", "pattern": {"String": ""}, "content": "x"})"), "of nothing"},
+    };
+    const TemporaryFolder folder;
+    EXPECT_EQ(refusal(folder.write("good.json", unigram.dump())), "");
+    for (std::size_t i = 0; i < mutations.size(); ++i) {
+        json bad = unigram;
+        mutations[i].apply(bad);
+        expectRefused(folder.write("bad" + std::to_string(i) + ".json", bad.dump()), mutations[i].fragment);
+    }
+    expectRefused(folder.write("tokenizer.model", "no model"), "is no SentencePiece model");
 }
 
 TEST(TokenizerFile, RefusesJsonThatIsDamagedOrNestedWithoutEnd)
@@ -124,7 +162,7 @@ TEST(TokenizerFile, RefusesJsonThatIsDamagedOrNestedWithoutEnd)
     expectRefused(folder.write("latin1.json", "{\"a\": \"\xe9\"}"), "is not valid JSON");
     expectRefused(folder.write("empty.json", ""), "is empty");
     expectRefused(folder.path() / "absent.json", "no such file or folder");
-    expectRefused(folder.path(), "holds no tokenizer.json");
+    expectRefused(folder.path(), "holds neither tokenizer.json nor tokenizer.model");
 }
 
 TEST(TokenizerFile, RefusesGgufMetadataItDoesNotUnderstand)
@@ -140,11 +178,13 @@ TEST(TokenizerFile, RefusesGgufMetadataItDoesNotUnderstand)
     };
     const auto remove = [](const char* key) { return [key](GgufBuilder& builder) { builder.remove(key); }; };
     const std::vector<Mutation> mutations = {
-        {replace("tokenizer.ggml.model", "llama"), "the tokenizer 'llama' is not known"},
+        {replace("tokenizer.ggml.model", "bert"), "the tokenizer 'bert' is not known"},
+        {replace("tokenizer.ggml.model", "llama"), "0 scores for"},
         {replace("tokenizer.ggml.model", 5u), "found a uint32 value, expected a string"},
         {remove("tokenizer.ggml.model"), "tokenizer.ggml.model: is missing"},
         {replace("tokenizer.ggml.pre", "tekken"),
-            "the pre-tokenizer 'tekken' is not known (known: gpt-2, llama-bpe, qwen2, smollm)"},
+            "the pre-tokenizer 'tekken' is not known (known: deepseek-r1-qwen, gpt-2, llama-bpe, llama-v3, llama3, "
+            "qwen2, smollm)"},
         {remove("tokenizer.ggml.pre"), "tokenizer.ggml.pre: is missing"},
         {remove("tokenizer.ggml.tokens"), "tokenizer.ggml.tokens: is missing"},
         {replace("tokenizer.ggml.tokens", std::vector<std::string>{}), "is missing or empty"},

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-#include "capture/tokenizer/pre_tokenizer.h"
-
-#include "capture/checkpoint/checkpoint_error.h"
-#include "capture/tokenizer/tokenizer_error.h"
-
-#include <fmt/format.h>
+#include "capture/tokenizer/pre_tokenizers/split_step.h"
 
 #include <algorithm>
 #include <ranges>
@@ -102,54 +97,25 @@ std::vector<ByteRange> arrange(const std::vector<Part>& parts, SplitBehavior beh
 
 const std::string_view gpt2Pattern = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
-NamedPreTokenizer namedPreTokenizer(std::string_view name, const std::string& where)
+SplitStep::SplitStep(const Definition& definition, std::string where)
+    : m_pattern(definition.pattern, definition.syntax, std::move(where))
+    , m_behavior(definition.behavior)
+    , m_invert(definition.invert)
 {
-    // The tokenizer.json of Llama 3 and of Qwen 2; they differ in how many digits stay together.
-    constexpr std::string_view modern = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|{}|)"
-                                        R"( ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-    NamedPreTokenizer result;
-    if (name == "gpt-2") {
-        result.steps = {{.pattern = std::string(gpt2Pattern)}};
-    } else if (name == "smollm") {
-        // tokenizer.json of SmolLM and SmolLM2: Digits(individual_digits), then ByteLevel.
-        result.steps = {{.pattern = R"(\p{N})"}, {.pattern = std::string(gpt2Pattern)}};
-    } else if (name == "llama-bpe") {
-        result.steps = {{.pattern = fmt::format(modern, R"(\p{N}{1,3})")}};
-        result.ignoresMerges = true;
-        result.addsBos = true;
-    } else if (name == "qwen2") {
-        result.steps = {{.pattern = fmt::format(modern, R"(\p{N})")}};
-        result.composes = true;
-    } else {
-        throw TokenizerError(fmt::format(
-            "{}: the pre-tokenizer {} is not known (known: gpt-2, llama-bpe, qwen2, smollm)", where, inQuotes(name)));
-    }
-    return result;
 }
 
-PreTokenizer::PreTokenizer(const std::vector<SplitStep>& steps, const std::string& where)
+void SplitStep::apply(Pieces& pieces) const
 {
-    for (const SplitStep& step : steps)
-        m_steps.push_back({SplitPattern(step.pattern, step.syntax, where), step.behavior, step.invert});
-}
-
-std::vector<ByteRange> PreTokenizer::split(std::string_view text) const
-{
-    std::vector<ByteRange> pieces;
-    if (!text.empty())
-        pieces.push_back({0, text.size()});
-    for (const Step& step : m_steps) {
-        SplitPattern::Matcher matcher(step.pattern);
-        std::vector<ByteRange> finer;
-        for (const ByteRange& piece : pieces) {
-            // A step sees one piece at a time, so that a lookahead ends with the piece.
-            const std::string_view part = text.substr(piece.begin, piece.end - piece.begin);
-            for (const ByteRange& range : arrange(partition(part, matcher.matches(part), step.invert), step.behavior))
-                finer.push_back({piece.begin + range.begin, piece.begin + range.end});
-        }
-        pieces = std::move(finer);
+    const std::string_view text = pieces.text.text();
+    SplitPattern::Matcher matcher(m_pattern);
+    std::vector<ByteRange> finer;
+    finer.reserve(pieces.ranges.size());
+    for (const ByteRange& piece : pieces.ranges) {
+        const std::string_view part = text.substr(piece.begin, piece.end - piece.begin);
+        for (const ByteRange& range : arrange(partition(part, matcher.matches(part), m_invert), m_behavior))
+            finer.push_back({piece.begin + range.begin, piece.begin + range.end});
     }
-    return pieces;
+    pieces.ranges = std::move(finer);
 }
 
 } // namespace kvloupe

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#include "capture/checkpoint/bounded_json.h"
+#include "capture/checkpoint/sha256.h"
+#include "capture/tokenizer/tokenizer_definition.h"
+#include "capture/tokenizer/tokenizer_error.h"
+#include "capture/tokenizer/vocabulary.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <sentencepiece_processor.h>
+
+namespace kvloupe {
+
+namespace {
+
+using sentencepiece::SentencePieceProcessor;
+
+constexpr std::size_t largestModel = std::size_t{64} << 20;
+
+/// SentencePiece's own encoder over whole stretches of text: it normalises, cuts and encodes.
+class SentencePieceModel final : public TokenModel {
+public:
+    explicit SentencePieceModel(std::shared_ptr<const SentencePieceProcessor> processor)
+        : m_processor(std::move(processor))
+    {
+    }
+
+    void encode(std::string_view piece, std::vector<PieceToken>& out) const override
+    {
+        const auto encoded = m_processor->EncodeAsImmutableProto({piece.data(), piece.size()});
+        const std::size_t first = out.size();
+        for (const auto& token : encoded.pieces())
+            out.push_back({static_cast<std::int32_t>(token.id()), token.begin(), token.end()});
+        for (std::size_t i = first; i < out.size(); ++i)
+            if (m_processor->IsByte(out[i].id))
+                i = spreadBytes(out, i);
+    }
+
+private:
+    /// All bytes of a character but the last have no text of their own; gives each its byte of the character.
+    std::size_t spreadBytes(std::vector<PieceToken>& tokens, std::size_t first) const
+    {
+        std::size_t last = first;
+        while (last + 1 < tokens.size() && tokens[last].begin == tokens[last].end
+            && m_processor->IsByte(tokens[last + 1].id))
+            ++last;
+        const std::size_t begin = tokens[last].begin;
+        if (tokens[last].end - begin == last - first + 1)
+            for (std::size_t i = first; i <= last; ++i) {
+                tokens[i].begin = begin + (i - first);
+                tokens[i].end = tokens[i].begin + 1;
+            }
+        return last;
+    }
+
+    std::shared_ptr<const SentencePieceProcessor> m_processor;
+};
+
+/// Whether the model puts a space before every text.
+bool addsSpace(const SentencePieceProcessor& processor)
+{
+    const auto encoded = processor.EncodeAsImmutableProto("a");
+    return encoded.pieces_size() > 0 && std::string_view(encoded.pieces(0).piece()).starts_with(spaceMark);
+}
+
+void readTokens(const SentencePieceProcessor& processor, TokenizerDefinition& definition)
+{
+    for (int id = 0; id < processor.GetPieceSize(); ++id) {
+        const std::string& piece = processor.IdToPiece(id);
+        if (piece.empty() || piece.size() > longestToken)
+            throw TokenizerError(fmt::format(
+                "{}: token {} has {} bytes, expected 1 to {}", definition.where, id, piece.size(), longestToken));
+        definition.entries.push_back(piece);
+        if (processor.IsControl(id) || processor.IsUnknown(id))
+            definition.addedTokens.push_back({.content = piece, .id = id, .special = true});
+    }
+    if (definition.entries.empty())
+        throw TokenizerError(fmt::format("{}: the model holds no tokens", definition.where));
+}
+
+/// "add_bos_token" and "add_eos_token", as the tokenizer classes of transformers read them.
+void readEnds(
+    const std::filesystem::path& folder, const SentencePieceProcessor& processor, TokenizerDefinition& definition)
+{
+    if (definition.bosId < 0)
+        definition.bosId = processor.bos_id();
+    if (definition.eosIds.empty() && processor.eos_id() >= 0)
+        definition.eosIds = {processor.eos_id()};
+    const std::filesystem::path path = folder / "tokenizer_config.json";
+    const auto config = std::filesystem::exists(path) ? readJsonObject(path) : nlohmann::json::object();
+    if (config.value("add_bos_token", nlohmann::json()) != false && definition.bosId >= 0)
+        definition.templatePrefix = {definition.bosId};
+    if (config.value("add_eos_token", nlohmann::json()) == true && !definition.eosIds.empty())
+        definition.templateSuffix = {definition.eosIds.front()};
+}
+
+} // namespace
+
+TokenizerDefinition definitionFromSentencePiece(const std::filesystem::path& path)
+{
+    TokenizerDefinition definition;
+    definition.where = path.string();
+    definition.kind = "sentencepiece (tokenizer.model)";
+    const std::string text = readSmallFile(path, largestModel);
+    auto processor = std::make_shared<SentencePieceProcessor>();
+    if (const auto status = processor->LoadFromSerializedProto(text); !status.ok())
+        throw TokenizerError(fmt::format("{}: is no SentencePiece model: {}", definition.where, status.ToString()));
+    readTokens(*processor, definition);
+    definition.decoder.fallsBackToBytes = true;
+    definition.decoder.replacements = {{std::string(spaceMark), " "}};
+    definition.decoder.dropsFirstSpace = addsSpace(*processor);
+    readTokenizerConfig(path.parent_path(), definition);
+    readEnds(path.parent_path(), *processor, definition);
+    definition.model = std::make_unique<SentencePieceModel>(std::move(processor));
+    definition.sha256 = sha256Hex(text);
+    return definition;
+}
+
+} // namespace kvloupe
