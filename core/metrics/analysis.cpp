@@ -3,12 +3,12 @@
 #include "core/metrics/analysis.h"
 
 #include "core/metrics/layer_measures.h"
+#include "core/metrics/oracle.h"
 #include "core/metrics/retained_mass.h"
 #include "core/replay/recorded_decode_rows.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <tbb/parallel_for.h>
 
 #include <algorithm>
 #include <iterator>
@@ -115,27 +115,19 @@ GeneratedAttention generatedAttention(const AnalysedSample& sample, int layer)
         }
     }
 
-    std::vector<double> received(static_cast<std::size_t>(queryHeads) * tokens, 0.0);
-    for (std::int64_t step = 0; step < steps; ++step) {
-        rows.row(0, step); // computes the block of steps, for all heads in parallel
-        tbb::parallel_for(0, queryHeads, [&](int head) {
-            const auto row = rows.row(head, step);
-            double* sum = received.data() + static_cast<std::size_t>(head) * tokens;
-            for (std::size_t position = 0; position < row.size(); ++position)
-                sum[position] += static_cast<double>(row[position]);
-            const auto index = std::ranges::lower_bound(sample.heads, head);
-            if (result.retained.empty() || index == sample.heads.end() || *index != head)
-                return;
-            for (std::size_t one = 0; one < timelines.size(); ++one) {
-                const auto& sets = timelines[one];
-                const auto set = static_cast<std::size_t>(head / (queryHeads / static_cast<int>(sets.size())));
-                result.retained[one][static_cast<std::size_t>(index - sample.heads.begin())]
-                               [static_cast<std::size_t>(step)]
-                    = retainedMassWhileDecoding(row, sets[set], step);
-            }
-        });
-    }
-    result.received.assign(received.begin(), received.end());
+    const auto retain = [&](int head, std::int64_t step, std::span<const float> row) {
+        const auto index = std::ranges::lower_bound(sample.heads, head);
+        if (index == sample.heads.end() || *index != head)
+            return;
+        for (std::size_t one = 0; one < timelines.size(); ++one) {
+            const auto& sets = timelines[one];
+            const auto set = static_cast<std::size_t>(head / (queryHeads / static_cast<int>(sets.size())));
+            result.retained[one][static_cast<std::size_t>(index - sample.heads.begin())][static_cast<std::size_t>(step)]
+                = retainedMassWhileDecoding(row, sets[set], step);
+        }
+    };
+    result.received = attentionFromGenerated(rows, steps, sample.layout.totalTokens(),
+        result.retained.empty() ? GeneratedRowVisitor() : GeneratedRowVisitor(retain));
     return result;
 }
 

@@ -3,8 +3,33 @@
 #include "core/metrics/oracle.h"
 
 #include "core/methods/chooser.h"
+#include "core/replay/cache_timeline.h"
+
+#include <tbb/parallel_for.h>
+
+#include <algorithm>
 
 namespace kvloupe {
+
+std::vector<float> attentionFromGenerated(
+    DecodeRowSource& rows, std::int64_t steps, std::int64_t tokens, const GeneratedRowVisitor& visit)
+{
+    const int queryHeads = rows.queryHeads();
+    std::vector<double> received(static_cast<std::size_t>(queryHeads * tokens), 0.0);
+    for (std::int64_t step = 0; step < steps; ++step) {
+        rows.row(0, step); // computes the block of steps, for all heads in parallel
+        tbb::parallel_for(0, queryHeads, [&](int head) {
+            const std::span<const float> row = rows.row(head, step);
+            double* sum = received.data() + static_cast<std::size_t>(head * tokens);
+            const std::size_t seen = std::min(row.size(), static_cast<std::size_t>(tokens));
+            for (std::size_t position = 0; position < seen; ++position)
+                sum[position] += static_cast<double>(row[position]);
+            if (visit)
+                visit(head, step, row);
+        });
+    }
+    return {received.begin(), received.end()};
+}
 
 std::vector<std::vector<float>> futureMassOfSets(
     std::span<const float> future, int queryHeads, std::int64_t tokens, const KeepSet& like)

@@ -5,10 +5,21 @@
 #include "core/methods/keep_set.h"
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
 namespace kvloupe {
+
+class DecodeRowSource;
+
+/// Called for every row of a generated query: query head, step, attention of its tokens. Several heads at a time.
+using GeneratedRowVisitor = std::function<void(int head, std::int64_t step, std::span<const float> row)>;
+
+/// What each of the first `tokens` positions receives from the first `steps` generated queries together,
+/// [queryHeads, tokens], summed in double precision. `visit` may be empty.
+std::vector<float> attentionFromGenerated(
+    DecodeRowSource& rows, std::int64_t steps, std::int64_t tokens, const GeneratedRowVisitor& visit = {});
 
 /// Attention from generated queries on prompt tokens, brought to the sets of `like`: summed over the query heads of
 /// each set, over all heads for Granularity::Layer.

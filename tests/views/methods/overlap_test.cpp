@@ -35,6 +35,25 @@ TEST(OverlapMatrix, ComparesAQueryHeadWithItsKvHead)
     EXPECT_DOUBLE_EQ(overlapMatrix({queryHeads, kvHeads}, 4)[1], (0.5 + 0.5 + 1.0 + 0.0) / 4.0);
 }
 
+TEST(OracleOverlap, IsTheMeanOverSetsOfWhatTheFutureLooksAt)
+{
+    // Two query heads on one KV head; the last three of five prompt tokens are in the cache.
+    FutureAttention::Layer later;
+    later.queryHeads = 2;
+    later.cache = {2, 5};
+    later.received = {0.1F, 0.5F, 0.2F, 0.1F, 0.0F, 0.9F};
+    const FutureAttention::Layers future{std::make_shared<const FutureAttention::Layer>(later), nullptr};
+    const KeepSet whole{Granularity::KvHead, {{3, 4}}};
+    const KeepSet one{Granularity::KvHead, {{3}}};
+    const KeepSet other{Granularity::QueryHead, {{2}, {4}}};
+    EXPECT_DOUBLE_EQ(oracleOverlap(std::vector{whole}, future, 5), 1.0) << "4 has 1.1, 3 has 0.5, 2 has 0.2";
+    EXPECT_DOUBLE_EQ(oracleOverlap(std::vector{one}, future, 5), 0.0) << "the oracle keeps 4";
+    EXPECT_DOUBLE_EQ(oracleOverlap(std::vector{other}, future, 5), 0.5) << "3 for the first head, 4 for the second";
+    EXPECT_DOUBLE_EQ(oracleOverlap(std::vector{other}, future, 5, 1), 1.0);
+    EXPECT_DOUBLE_EQ(oracleOverlap(std::vector{one, whole}, future, 5), 0.0) << "nothing is known of the second layer";
+    EXPECT_TRUE(std::isnan(oracleOverlap(std::vector{one}, {}, 5)));
+}
+
 class OverlapViewTest : public WindowModelsTest {
 protected:
     OverlapViewTest()
@@ -56,13 +75,18 @@ TEST_F(OverlapViewTest, ShowsTheMethodsOnShow)
     openAndWait();
     m_selection.setKeepPermille(250);
     settle(view);
+    const QString streaming = view.model()->data(view.model()->index(0, 2)).toString();
     EXPECT_EQ(view.model()->text().toStdString(),
-        " | StreamingLLM | FullKV\n"
-        "StreamingLLM | 1.00 | 0.25\n"
-        "FullKV | 0.25 | 1.00");
+        " | StreamingLLM | FullKV | Oracle\n"
+        "StreamingLLM | 1.00 | 0.25 | "
+            + streaming.toStdString()
+            + "\n"
+              "FullKV | 0.25 | 1.00 | 1.00");
+    EXPECT_GT(streaming.toDouble(), 0.05);
+    EXPECT_LT(streaming.toDouble(), 0.95);
     m_selection.setKeepPermille(1000);
     settle(view);
-    EXPECT_TRUE(view.model()->text().endsWith(QStringLiteral("FullKV | 1.00 | 1.00")));
+    EXPECT_TRUE(view.model()->text().endsWith(QStringLiteral("FullKV | 1.00 | 1.00 | 1.00")));
     m_methods.setShown(1, true);
     settle(view);
     EXPECT_EQ(view.model()->rowCount(), 3);
