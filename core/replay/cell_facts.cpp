@@ -16,26 +16,28 @@ TokenRange visibleKeys(std::int64_t query, std::int64_t window)
     return {window > 0 ? std::max<std::int64_t>(0, query - window + 1) : 0, query + 1};
 }
 
-std::optional<BlockFacts> blockFacts(AttentionTiles& tiles, const CellAddress& address, std::int64_t window)
+} // namespace
+
+TokenRange blockOf(std::int64_t token, int level, std::int64_t tokens)
 {
-    const auto cellsOf = [&](std::int64_t token) {
-        const std::int64_t begin = token >> address.level << address.level;
-        return TokenRange{begin, std::min(address.tokens, begin + (std::int64_t{1} << address.level))};
-    };
-    const TokenRange queries = cellsOf(address.query);
-    const TokenRange keys = cellsOf(address.key);
-    const std::vector<float> values = tiles.block(address.sample, address.layer, address.head, queries, keys);
-    if (values.empty())
-        return std::nullopt;
+    const std::int64_t begin = token >> level << level;
+    return {begin, std::min(tokens, begin + (std::int64_t{1} << level))};
+}
+
+std::optional<BlockFacts> blockFacts(
+    std::span<const float> values, TokenRange queries, TokenRange keys, std::int64_t window, BlockMaximum maximum)
+{
+    const auto rankedBy
+        = [maximum](float value) { return maximum == BlockMaximum::Magnitude ? std::abs(value) : value; };
     BlockFacts facts;
     double sum = 0.0;
     for (std::int64_t query = queries.begin; query < queries.end; ++query) {
         const TokenRange visible = visibleKeys(query, window);
-        const auto row = std::span(values).subspan(
+        const auto row = values.subspan(
             static_cast<std::size_t>((query - queries.begin) * keys.size()), static_cast<std::size_t>(keys.size()));
         for (std::int64_t key = std::max(keys.begin, visible.begin); key < std::min(keys.end, visible.end); ++key) {
             const float value = row[static_cast<std::size_t>(key - keys.begin)];
-            if (facts.cells == 0 || value > facts.maximum) {
+            if (facts.cells == 0 || rankedBy(value) > rankedBy(facts.maximum)) {
                 facts.maximum = value;
                 facts.maximumQuery = query;
                 facts.maximumKey = key;
@@ -51,8 +53,6 @@ std::optional<BlockFacts> blockFacts(AttentionTiles& tiles, const CellAddress& a
     return facts;
 }
 
-} // namespace
-
 CellFacts cellFacts(const Recording& recording, AttentionTiles& tiles, const CellAddress& address)
 {
     CellFacts facts;
@@ -67,8 +67,13 @@ CellFacts cellFacts(const Recording& recording, AttentionTiles& tiles, const Cel
         const float value = row[static_cast<std::size_t>(address.key)];
         facts.rank = 1 + std::ranges::count_if(seen, [value](float other) { return other > value; });
     }
-    if (address.level > 0)
-        facts.block = blockFacts(tiles, address, window);
+    if (address.level > 0) {
+        const TokenRange queries = blockOf(address.query, address.level, address.tokens);
+        const TokenRange keys = blockOf(address.key, address.level, address.tokens);
+        const std::vector<float> values = tiles.block(address.sample, address.layer, address.head, queries, keys);
+        if (!values.empty())
+            facts.block = blockFacts(values, queries, keys, window, BlockMaximum::Value);
+    }
     return facts;
 }
 

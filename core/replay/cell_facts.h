@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <span>
 
 namespace kvloupe {
 
@@ -24,7 +25,7 @@ struct CellAddress {
 /// What a pooled pixel stands for: exact numbers over the cells of its 2^level x 2^level block inside the causal
 /// window.
 struct BlockFacts {
-    float maximum = 0.0F;
+    float maximum = 0.0F; ///< of differences: that with the largest magnitude
     float mean = 0.0F;
     float minimum = 0.0F;
     std::int64_t maximumQuery = 0; ///< the cell that holds the maximum, the first of equals
@@ -38,6 +39,15 @@ struct CellFacts {
     std::int64_t visible = 0; ///< keys that its query sees
     std::optional<BlockFacts> block; ///< above level 0, if the block has cells and they were recorded
 };
+
+enum class BlockMaximum { Value, Magnitude };
+
+/// Facts of the block `queries` x `keys` ([rows, columns] `values`) inside the causal window; nothing if no cell of it
+/// is.
+std::optional<BlockFacts> blockFacts(
+    std::span<const float> values, TokenRange queries, TokenRange keys, std::int64_t window, BlockMaximum maximum);
+/// Tokens [begin, end) of the block of 2^level tokens that holds `token`.
+TokenRange blockOf(std::int64_t token, int level, std::int64_t tokens);
 
 /// O(tokens + 4^level) time. Throws RecordingError for a cell outside the sample.
 CellFacts cellFacts(const Recording& recording, AttentionTiles& tiles, const CellAddress& address);

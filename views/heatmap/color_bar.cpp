@@ -10,7 +10,10 @@
 
 namespace kvloupe {
 
-std::vector<double> colorBarTicks(const ColorTable& colors, double spacing)
+namespace {
+
+/// Ticks of values that are not negative.
+std::vector<double> magnitudeTicks(const ColorTable& colors, double spacing)
 {
     const auto [low, high] = colors.range();
     std::vector<double> candidates;
@@ -45,6 +48,23 @@ std::vector<double> colorBarTicks(const ColorTable& colors, double spacing)
     }
     std::ranges::sort(chosen);
     return chosen;
+}
+
+} // namespace
+
+std::vector<double> colorBarTicks(const ColorTable& colors, double spacing)
+{
+    std::vector<double> ticks = magnitudeTicks(colors, spacing);
+    if (colors.map() != ColorMap::Diverging)
+        return ticks;
+    // Both signs alike, and 0 in the middle.
+    std::erase_if(ticks, [&](double value) { return colors.position(value) - 0.5 < spacing; });
+    const std::size_t positive = ticks.size();
+    ticks.push_back(0.0);
+    for (std::size_t i = 0; i < positive; ++i)
+        ticks.push_back(-ticks[i]);
+    std::ranges::sort(ticks);
+    return ticks;
 }
 
 ColorBar::ColorBar(QCustomPlot* plot)

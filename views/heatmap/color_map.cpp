@@ -39,10 +39,12 @@ double unscaled(ColorScale scale, double value)
     return value;
 }
 
-ColorRange validRange(ColorScale scale, ColorRange range)
+ColorRange validRange(ColorMap map, ColorScale scale, ColorRange range)
 {
     if (!std::isfinite(range.low) || !std::isfinite(range.high))
-        return {};
+        range = {};
+    if (map == ColorMap::Diverging && scale != ColorScale::Logarithmic)
+        range.low = 0.0; // the middle is 0
     if (scale == ColorScale::Logarithmic)
         range.low = std::max(range.low, smallestHalf);
     if (range.high <= range.low)
@@ -71,9 +73,11 @@ std::string_view colorMapName(ColorMap map)
     case ColorMap::Inferno:
         return "inferno";
     case ColorMap::Grey:
+        return "grey";
+    case ColorMap::Diverging:
         break;
     }
-    return "grey";
+    return "diverging";
 }
 
 std::optional<ColorMap> colorMapFromName(std::string_view name)
@@ -111,15 +115,17 @@ std::span<const QRgb, 256> colorMapEntries(ColorMap map)
     case ColorMap::Inferno:
         return color_map_tables::inferno;
     case ColorMap::Grey:
+        return color_map_tables::grey;
+    case ColorMap::Diverging:
         break;
     }
-    return color_map_tables::grey;
+    return color_map_tables::diverging;
 }
 
 ColorTable::ColorTable(ColorMap map, ColorScale scale, ColorRange range)
     : m_map(map)
     , m_scale(scale)
-    , m_range(validRange(scale, range))
+    , m_range(validRange(map, scale, range))
     , m_colors(halfCount)
 {
     const auto entries = colorMapEntries(map);
@@ -131,18 +137,33 @@ ColorTable::ColorTable(ColorMap map, ColorScale scale, ColorRange range)
     }
 }
 
-double ColorTable::position(double value) const
+double ColorTable::magnitudePosition(double value) const
 {
     const double low = scaled(m_scale, m_range.low);
     const double high = scaled(m_scale, m_range.high);
     return std::clamp((scaled(m_scale, value) - low) / (high - low), 0.0, 1.0);
 }
 
-double ColorTable::valueAt(double position) const
+double ColorTable::magnitudeAt(double position) const
 {
     const double low = scaled(m_scale, m_range.low);
     const double high = scaled(m_scale, m_range.high);
     return unscaled(m_scale, low + std::clamp(position, 0.0, 1.0) * (high - low));
+}
+
+double ColorTable::position(double value) const
+{
+    if (m_map != ColorMap::Diverging)
+        return magnitudePosition(value);
+    return 0.5 + std::copysign(magnitudePosition(std::abs(value)) / 2.0, value);
+}
+
+double ColorTable::valueAt(double position) const
+{
+    if (m_map != ColorMap::Diverging)
+        return magnitudeAt(position);
+    const double side = std::clamp(position, 0.0, 1.0) * 2.0 - 1.0;
+    return side == 0.0 ? 0.0 : std::copysign(magnitudeAt(std::abs(side)), side);
 }
 
 } // namespace kvloupe

@@ -15,8 +15,10 @@
 
 namespace kvloupe {
 
-/// Perceptually uniform colour maps; the tables are matplotlib's (CC0), see scripts/make_colormaps.py.
-enum class ColorMap { Viridis, Cividis, Magma, Inferno, Grey };
+/// Perceptually uniform colour maps; the tables are matplotlib's (CC0), see scripts/make_colormaps.py. Diverging is for
+/// differences alone: blue for negative, white, brown for positive values, which every colour vision tells apart.
+enum class ColorMap { Viridis, Cividis, Magma, Inferno, Grey, Diverging };
+/// Those that a user chooses from.
 inline constexpr std::array allColorMaps{
     ColorMap::Viridis, ColorMap::Cividis, ColorMap::Magma, ColorMap::Inferno, ColorMap::Grey};
 
@@ -34,7 +36,8 @@ std::optional<ColorScale> colorScaleFromName(std::string_view name);
 std::span<const QRgb, 256> colorMapEntries(ColorMap map);
 
 /// Values shown as the first and the last colour; those outside are clamped. low < high; a logarithmic scale needs low
-/// > 0 (a smaller low is raised to the smallest positive half).
+/// > 0 (a smaller low is raised to the smallest positive half). On a diverging map `high` is the largest magnitude of
+/// either sign, and on a logarithmic scale `low` the magnitude below which a value is 0.
 struct ColorRange {
     double low = 1e-4;
     double high = 1.0;
@@ -61,6 +64,10 @@ public:
     double valueAt(double position) const;
 
 private:
+    /// Place of a value that is not negative between low and high.
+    double magnitudePosition(double value) const;
+    double magnitudeAt(double position) const;
+
     ColorMap m_map;
     ColorScale m_scale;
     ColorRange m_range;

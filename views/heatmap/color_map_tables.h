@@ -14,5 +14,6 @@ extern const std::array<QRgb, 256> cividis;
 extern const std::array<QRgb, 256> magma;
 extern const std::array<QRgb, 256> inferno;
 extern const std::array<QRgb, 256> grey;
+extern const std::array<QRgb, 256> diverging;
 
 } // namespace kvloupe::color_map_tables

@@ -295,6 +295,9 @@ void HeatMapView::keyPressEvent(QKeyEvent* event)
     case Qt::Key_Return:
     case Qt::Key_Enter:
         return s.togglePinned();
+    case Qt::Key_Space:
+        emit flipRequested();
+        return;
     case Qt::Key_P:
         return setPooling(s.style.pooling == Pooling::Max ? Pooling::Mean : Pooling::Max);
     case Qt::Key_BracketLeft:

@@ -141,7 +141,8 @@ void HeatMapView::State::updateMargins()
 
 void HeatMapView::State::updateColors()
 {
-    auto colors = std::make_shared<const ColorTable>(style.colorMap, style.scale, style.range);
+    const ColorMap shown = lens.content == MapContent::Difference ? ColorMap::Diverging : style.colorMap;
+    auto colors = std::make_shared<const ColorTable>(shown, style.scale, style.range);
     map->setColors(colors);
     bar->setColors(std::move(colors));
 }
@@ -149,8 +150,9 @@ void HeatMapView::State::updateColors()
 void HeatMapView::State::updateLabels()
 {
     const QString pooled = view->poolingText();
-    const QString label
-        = pooled.isEmpty() ? HeatMapView::tr("attention") : HeatMapView::tr("attention, %1").arg(pooled);
+    const QString name = lens.content == MapContent::Difference ? HeatMapView::tr("A \u2212 B, attention")
+                                                                : HeatMapView::tr("attention");
+    const QString label = pooled.isEmpty() ? name : HeatMapView::tr("%1, %2").arg(name, pooled);
     if (bar->valueAxis()->label() != label)
         bar->valueAxis()->setLabel(label);
 }
@@ -189,8 +191,23 @@ void HeatMapView::State::setSource(SampleModelPtr newSample, std::shared_ptr<Til
 {
     sample = std::move(newSample);
     tiles = std::move(newTiles);
+    const bool hadLens = std::exchange(lens, {}).tiles != nullptr;
     loader.setSource(tiles);
     cache.clear();
+    if (hadLens) {
+        updateColors();
+        emit view->lensChanged();
+    }
+    updateExtent();
+    keep->setOverlays({});
+    updateMargins();
+    updateShape();
+    updateStep();
+    view->fit();
+}
+
+void HeatMapView::State::updateExtent()
+{
     std::shared_ptr<QStringList> labels;
     std::vector<Span> spans;
     if (sample) {
@@ -208,19 +225,19 @@ void HeatMapView::State::setSource(SampleModelPtr newSample, std::shared_ptr<Til
     keyTicker->setTokens(labels);
     queryTicker->setTokens(labels);
     bands->setSpans(std::move(spans));
-    keep->setOverlays({});
-    updateMargins();
-    updateShape();
-    updateStep();
-    view->fit();
+}
+
+MapExtent HeatMapView::State::extent() const
+{
+    return sample && lens.extent == MapExtent::AllTokens ? recordedExtent(sample->info, sample->layers)
+                                                         : MapExtent::Prompt;
 }
 
 std::int64_t HeatMapView::State::tokens() const
 {
     if (!sample)
         return 0;
-    const bool all = recordedExtent(sample->info, sample->layers) == MapExtent::AllTokens;
-    return all ? sample->info.totalTokens : sample->info.promptTokens;
+    return extent() == MapExtent::AllTokens ? sample->info.totalTokens : sample->info.promptTokens;
 }
 
 /// The newest generated token of the step is the one that asks.
@@ -254,7 +271,11 @@ void HeatMapView::State::updateShape()
             .layer = layer,
             .head = head,
             .pooling = style.pooling,
-            .extent = recordedExtent(sample->info, sample->layers)};
+            .extent = extent(),
+            .source = cache.sourceNumber(activeTiles())};
+        shape->isSigned = lens.content == MapContent::Difference;
+        if (shape->isSigned)
+            shape->map.pooling = Pooling::Max;
     }
     map->setMessage(message);
     map->setShape(shape);
@@ -267,7 +288,7 @@ void HeatMapView::State::updateShape()
 std::vector<TileKey> HeatMapView::State::neighbours() const
 {
     std::vector<TileKey> keys;
-    if (!map->shape())
+    if (!map->shape() || lens.content == MapContent::Difference) // the coarsest tile of a difference costs two maps
         return keys;
     const TileKey& here = map->shape()->map;
     for (const auto& [layerStep, headStep] : {std::pair{0, 1}, {0, -1}, {1, 0}, {-1, 0}}) {

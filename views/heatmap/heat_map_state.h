@@ -35,6 +35,10 @@ struct HeatMapView::State {
     std::int64_t tokens() const;
     void setSource(SampleModelPtr newSample, std::shared_ptr<TileSource> newTiles);
     void updateShape();
+    /// After another sample or lens: how far the map goes.
+    void updateExtent();
+    MapExtent extent() const;
+    const std::shared_ptr<TileSource>& activeTiles() const { return lens.tiles ? lens.tiles : tiles; }
     void updateStep();
     std::vector<TileKey> neighbours() const;
     void prepareReplot();
@@ -77,6 +81,7 @@ struct HeatMapView::State {
     TileLoader loader{cache};
     SampleModelPtr sample;
     std::shared_ptr<TileSource> tiles;
+    MapLens lens;
     MapStyle style;
 
     // Number of the newest request for an exact value; older ones are stale.

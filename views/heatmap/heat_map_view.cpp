@@ -70,6 +70,27 @@ void HeatMapView::showHead(int layer, int head)
     m_state->selection->setHead(layer, head);
 }
 
+void HeatMapView::setLens(const MapLens& lens)
+{
+    State& s = *m_state;
+    if (!lens.tiles && !s.lens.tiles && lens.extent == s.lens.extent)
+        return;
+    s.lens = lens;
+    s.loader.setSource(s.activeTiles());
+    s.updateColors();
+    s.updateExtent();
+    s.updateShape();
+    setMapWindow(mapWindow());
+    s.replotAll();
+    emit lensChanged();
+    onCellChanged();
+}
+
+MapContent HeatMapView::content() const
+{
+    return m_state->lens.content;
+}
+
 const MapStyle& HeatMapView::mapStyle() const
 {
     return m_state->style;
@@ -165,6 +186,8 @@ QString HeatMapView::poolingText() const
     const int shown = level();
     if (shown == 0)
         return {};
+    if (content() == MapContent::Difference)
+        return tr("largest difference of %1 x %1").arg(qlonglong{1} << shown);
     const QString text = m_state->style.pooling == Pooling::Max ? tr("max of %1 x %1") : tr("mean of %1 x %1");
     return text.arg(qlonglong{1} << shown);
 }
@@ -298,10 +321,11 @@ void HeatMapView::onCellChanged()
     const bool exists = shape && key <= query && (shape->attentionWindow == 0 || key > query - shape->attentionWindow);
     describeCell(query, key, value);
     emit cellHovered(query, key, value, !exists);
-    if (!exists || !s.tiles)
+    const std::shared_ptr<TileSource> source = s.activeTiles();
+    if (!exists || !source)
         return;
     const CellAddress address{shape->map.sample, shape->map.layer, shape->map.head, query, key, level(), s.tokens()};
-    s.tiles->requestCell(
+    source->requestCell(
         this, address, [wanted = s.wantedCell, generation] { return wanted->load() != generation; },
         [this, query, key, generation](const TileReply<CellFacts>& reply) {
             if (generation != m_state->wantedCell->load())
@@ -321,14 +345,15 @@ void HeatMapView::describeCell(std::int64_t query, std::int64_t key, float value
         return index < s.sample->text.pieces.size() ? QString::fromStdString(s.sample->text.pieces[index]) : QString();
     };
     const QString number = std::isnan(value) ? tr("none") : locale().toString(static_cast<double>(value), 'g', 4);
-    setAccessibleDescription(tr("layer %1, head %2, query %3 \"%4\", key %5 \"%6\", attention %7")
-                                 .arg(s.selection->layer())
-                                 .arg(s.selection->head())
-                                 .arg(query)
-                                 .arg(piece(query))
-                                 .arg(key)
-                                 .arg(piece(key))
-                                 .arg(number));
+    setAccessibleDescription(
+        tr("layer %1, head %2, query %3 \"%4\", key %5 \"%6\", %8 %7")
+            .arg(s.selection->layer())
+            .arg(s.selection->head())
+            .arg(query)
+            .arg(piece(query))
+            .arg(key)
+            .arg(piece(key))
+            .arg(number, content() == MapContent::Difference ? tr("difference") : tr("attention")));
     if (QAccessible::isActive()) {
         QAccessibleEvent event(this, QAccessible::DescriptionChanged);
         QAccessible::updateAccessibility(&event);

@@ -32,6 +32,16 @@ struct MapStyle {
     bool operator==(const MapStyle&) const = default;
 };
 
+/// What the cells of a map are.
+enum class MapContent { Attention, Difference };
+
+/// What is seen in place of the map of the head in view, under the same addresses.
+struct MapLens {
+    std::shared_ptr<TileSource> tiles; ///< null = those of the sample
+    MapContent content = MapContent::Attention;
+    MapExtent extent = MapExtent::AllTokens; ///< Prompt: no generated rows, even if they were recorded
+};
+
 /// The attention map of one head: keys from left to right, queries from top to bottom.
 ///
 /// Mouse: wheel zooms at the cursor (Ctrl: fine), drag pans, Shift + drag zooms into a box, double click fits. Keys:
@@ -54,6 +64,10 @@ public:
     void setSample(SampleModelPtr sample, std::shared_ptr<TileSource> tiles);
     /// The same as Selection::setHead, which it calls.
     void showHead(int layer, int head);
+
+    /// Another sample takes the lens away.
+    void setLens(const MapLens& lens);
+    MapContent content() const;
 
     const MapStyle& mapStyle() const;
     void setMapStyle(const MapStyle& style);
@@ -104,6 +118,9 @@ signals:
     void cellHovered(qint64 query, qint64 key, float value, bool exact);
     /// All that is known of the cell; follows `cellHovered`.
     void cellFactsKnown(qint64 query, qint64 key, const kvloupe::CellFacts& facts);
+    /// Space: the next side of a comparison.
+    void flipRequested();
+    void lensChanged();
     /// The mouse no longer moves the cell, or does again.
     void pinnedChanged(bool pinned);
     /// One line on what happens, "" when there is nothing to say.

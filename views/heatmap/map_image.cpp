@@ -45,8 +45,19 @@ std::vector<BinSpan> spansOfPixels(double begin, double end, int pixels, int lev
     return spans;
 }
 
+/// Of two pooled cells the one that stands for both. Halves that are not negative compare as their codes do, others do
+/// so without their sign.
+Half stronger(Half one, Half other, bool isSigned)
+{
+    constexpr int magnitude = 0x7fff;
+    if (!isSigned)
+        return std::max(one, other);
+    return (other & magnitude) > (one & magnitude) ? other : one;
+}
+
 QRgb pooledColor(const Half* values, std::int64_t stride, BinSpan rows, BinSpan columns,
-    const std::function<BinRange(std::int64_t)>& existing, Pooling pooling, const ColorTable& colors)
+    const std::function<BinRange(std::int64_t)>& existing, Pooling pooling, const ColorTable& colors,
+    bool isSigned = false)
 {
     Half largest = 0;
     float sum = 0.0F;
@@ -54,9 +65,8 @@ QRgb pooledColor(const Half* values, std::int64_t stride, BinSpan rows, BinSpan 
     for (std::int64_t row = rows.first; row <= rows.last; ++row) {
         const BinRange bins = existing(row);
         for (auto column = std::max(columns.first, bins.first); column <= std::min(columns.last, bins.last); ++column) {
-            // Halves that are not negative compare as their codes do.
             const Half value = values[row * stride + column];
-            largest = std::max(largest, value);
+            largest = stronger(largest, value, isSigned);
             if (pooling == Pooling::Mean)
                 sum += halfToFloat(value);
             ++count;
@@ -264,7 +274,7 @@ void paintHiddenLastBins(QImage& image, const MapShape& shape, const MapWindow& 
                     return; // what a coarser tile painted stays
                 const Half value
                     = (*found->second)[static_cast<std::size_t>((r & tileMask) * tileSize + (c & tileMask))];
-                largest = std::max(largest, value);
+                largest = stronger(largest, value, shape.isSigned);
                 sum += halfToFloat(value);
                 ++count;
             }
@@ -295,7 +305,7 @@ bool composePooled(QImage& image, const MapShape& shape, const MapWindow& window
         auto* line = reinterpret_cast<QRgb*>(image.scanLine(y));
         for (int x = 0; x < image.width(); ++x)
             line[x] = pooledColor(tile->data(), tileSize, rows[static_cast<std::size_t>(y)],
-                columns[static_cast<std::size_t>(x)], existing, shape.map.pooling, colors);
+                columns[static_cast<std::size_t>(x)], existing, shape.map.pooling, colors, shape.isSigned);
     }
     return true;
 }

@@ -33,6 +33,7 @@ struct MapShape {
     std::int64_t attentionWindow = 0; ///< sliding window, 0 = global
     int finestLevel = 0;
     int coarsestLevel = 0;
+    bool isSigned = false; ///< differences: what lies under one pixel is pooled by magnitude
     TileKey map; ///< sample, layer, head and pooling; level, row and column have no meaning here
 
     TileKey tile(int level, std::int64_t row, std::int64_t column) const;

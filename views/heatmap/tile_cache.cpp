@@ -2,6 +2,7 @@
 
 #include "views/heatmap/tile_cache.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace kvloupe {
@@ -47,6 +48,15 @@ void TileCache::clear()
     m_entries.clear();
     m_free = {};
     m_pinned = {};
+}
+
+int TileCache::sourceNumber(const std::shared_ptr<const void>& source)
+{
+    const auto found = std::ranges::find_if(m_sources, [&](const auto& known) { return known.lock() == source; });
+    const auto number = static_cast<int>(found - m_sources.begin());
+    if (found == m_sources.end())
+        m_sources.push_back(source);
+    return number;
 }
 
 void TileCache::evictLast(Shelf& shelf)

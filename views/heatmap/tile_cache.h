@@ -32,6 +32,9 @@ public:
     void insert(const TileKey& key, std::vector<Half> values, Pinning pinning);
     void clear();
 
+    /// Number under which the tiles of a source lie here, the same as long as the source lives: TileKey::source.
+    int sourceNumber(const std::shared_ptr<const void>& source);
+
     std::size_t byteCount() const { return m_free.byteCount + m_pinned.byteCount; }
     std::size_t limitBytes() const { return m_limitBytes; }
 
@@ -54,6 +57,7 @@ private:
     Shelf m_free;
     Shelf m_pinned;
     std::map<TileKey, std::list<Entry>::iterator> m_entries;
+    std::vector<std::weak_ptr<const void>> m_sources;
 };
 
 } // namespace kvloupe

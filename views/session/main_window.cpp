@@ -3,6 +3,7 @@
 #include "views/session/main_window.h"
 
 #include "views/heads/head_wall.h"
+#include "views/map/map_comparison.h"
 #include "views/methods/explanation_model.h"
 #include "views/methods/method_history.h"
 #include "views/methods/methods_panel.h"
@@ -201,6 +202,11 @@ void MainWindow::connectViews()
     connect(map, &HeatMapView::statusText, m_activity, &QLabel::setText);
     connect(map, &HeatMapView::mapWindowChanged, m_status, [this, map] { m_status->setPooling(map->poolingText()); });
     connect(map, &HeatMapView::failed, this, &MainWindow::report);
+    connect(map, &HeatMapView::lensChanged, m_status, [this, map] {
+        m_status->setPooling(map->poolingText());
+        m_status->setContent(map->content());
+    });
+    connect(m_map->comparison(), &MapComparison::problem, this, &MainWindow::report);
     connect(m_headWall, &HeadWall::failed, this, &MainWindow::report);
     connect(m_resultsView, &ResultsView::problem, this, &MainWindow::report);
     connect(m_resultsView, &ResultsView::figureSaved, this, &MainWindow::figureSaved);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
 #include "views/heads/head_wall.h"
+#include "views/map/map_comparison.h"
 #include "views/methods/method_model.h"
 #include "views/methods/methods_panel.h"
 #include "views/methods/replay_model.h"
@@ -84,6 +85,9 @@ void MainWindow::buildViewMenu()
     view->addSeparator();
     view->addAction(m_map->toolBar()->fitAction());
     view->addAction(m_map->toolBar()->tokensAction());
+    QMenu* compare = view->addMenu(tr("&Compare Maps"));
+    for (QAction* action : m_map->comparison()->menuActions())
+        compare->addAction(action);
     view->addSeparator();
     view->addAction(tr("&Find in the Prompt..."), QKeySequence::Find, this, [this] {
         m_docks.raise(QStringLiteral("textDock"));

@@ -2,6 +2,7 @@
 
 #include "views/session/map_page.h"
 
+#include "views/map/map_comparison.h"
 #include "views/methods/replay_model.h"
 #include "views/session/map_tool_bar.h"
 #include "views/session/open_recording.h"
@@ -22,6 +23,7 @@ MapPage::MapPage(const ViewModels& models, const TimelineModel* timeline, QWidge
     , m_timeline(timeline)
     , m_heatMap(new HeatMapView(models.selection))
     , m_toolBar(new MapToolBar(m_heatMap, models.selection))
+    , m_comparison(new MapComparison(m_heatMap, models))
     , m_shade(new QAction(tr("&Shade Dropped Columns"), this))
 {
     m_shade->setCheckable(true);
@@ -31,6 +33,7 @@ MapPage::MapPage(const ViewModels& models, const TimelineModel* timeline, QWidge
     column->setContentsMargins(0, 0, 0, 0);
     column->setSpacing(0);
     column->addWidget(m_toolBar);
+    column->addWidget(m_comparison);
     column->addWidget(m_heatMap, 1);
 
     connect(m_shade, &QAction::toggled, this, &MapPage::showReplay);
@@ -54,6 +57,7 @@ void MapPage::showSample()
     const SampleModelPtr& sample = m_models.recording->sample();
     m_toolBar->setSample(sample);
     m_heatMap->setSample(sample, m_models.recording->source());
+    m_comparison->restart();
     showReplay();
 }
 

@@ -11,6 +11,7 @@
 
 namespace kvloupe {
 
+class MapComparison;
 class MapToolBar;
 class TimelineModel;
 
@@ -24,6 +25,7 @@ public:
 
     HeatMapView* heatMap() const { return m_heatMap; }
     MapToolBar* toolBar() const { return m_toolBar; }
+    MapComparison* comparison() const { return m_comparison; }
     /// Shades the columns that the method in front drops.
     QAction* shadeAction() const { return m_shade; }
 
@@ -38,6 +40,7 @@ private:
     const TimelineModel* m_timeline;
     HeatMapView* m_heatMap;
     MapToolBar* m_toolBar;
+    MapComparison* m_comparison;
     QAction* m_shade;
 };
 

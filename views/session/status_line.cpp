@@ -56,6 +56,12 @@ void StatusLine::setPinned(bool pinned)
     refresh();
 }
 
+void StatusLine::setContent(MapContent content)
+{
+    m_content = content;
+    refresh();
+}
+
 void StatusLine::setPooling(const QString& pooling)
 {
     m_pooling = pooling;
@@ -77,6 +83,7 @@ void StatusLine::refresh()
     status.value = m_value;
     status.exact = m_isExact;
     status.facts = m_facts;
+    status.isDifference = m_content == MapContent::Difference;
     status.pinned = m_isPinned;
     status.pooling = m_pooling;
     if (status.key >= 0) {

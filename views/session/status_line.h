@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "core/replay/cell_facts.h"
+#include "views/heatmap/heat_map_view.h"
 #include "views/session/view_models.h"
 
 #include <QLabel>
@@ -26,6 +26,7 @@ public slots:
     void showValue(qint64 query, qint64 key, float value, bool exact);
     void showFacts(qint64 query, qint64 key, const kvloupe::CellFacts& facts);
     void setPinned(bool pinned);
+    void setContent(kvloupe::MapContent content);
     void setPooling(const QString& pooling); ///< "max of 8 x 8", empty without
 
 private:
@@ -37,6 +38,7 @@ private:
     bool m_isExact = false;
     CellFacts m_facts;
     bool m_isPinned = false;
+    MapContent m_content = MapContent::Attention;
     QString m_pooling;
 };
 

@@ -31,7 +31,9 @@ QString statusText(const CellStatus& status, const TokenText& text)
     if (status.key > status.query && status.query >= 0)
         parts << translate("not visible to this query");
     else if (status.value && std::isfinite(*status.value))
-        parts << (status.exact ? translate("a = %1") : translate("a \u2248 %1"))
+        parts << QStringLiteral("%1 %2 %3")
+                     .arg(status.isDifference ? translate("A \u2212 B") : translate("a"),
+                         status.exact ? QStringLiteral("=") : QStringLiteral("\u2248"))
                      .arg(static_cast<double>(*status.value), 0, 'g', 4);
     if (status.facts.rank > 0)
         parts << translate("rank %1 of %2 in its row").arg(status.facts.rank).arg(status.facts.visible);

@@ -21,6 +21,7 @@ struct CellStatus {
     std::int64_t query = -1;
     std::int64_t key = -1;
     std::optional<float> value;
+    bool isDifference = false; ///< `value` is that of two maps, A - B
     bool exact = false; ///< float32 of this very cell, not pooled or rounded to half
     CellFacts facts; ///< rank and block, once they are known
     QString pooling; ///< "max of 8 x 8", empty without

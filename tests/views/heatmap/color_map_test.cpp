@@ -90,6 +90,39 @@ TEST(ColorTable, SurvivesSenselessRanges)
     EXPECT_EQ(ColorTable(ColorMap::Grey, ColorScale::Linear, {NAN, INFINITY}).range(), ColorRange{});
 }
 
+TEST(ColorTable, OfDifferencesIsWhiteAtZeroAndAlikeOnBothSides)
+{
+    const auto entries = colorMapEntries(ColorMap::Diverging);
+    for (const ColorScale scale : allColorScales) {
+        const ColorTable table(ColorMap::Diverging, scale, {1e-4, 0.5});
+        EXPECT_EQ(table.position(0.0), 0.5);
+        EXPECT_EQ(table.position(0.5), 1.0);
+        EXPECT_EQ(table.position(-0.7), 0.0);
+        EXPECT_NEAR(table.position(-0.01), 1.0 - table.position(0.01), 1e-12);
+        EXPECT_NEAR(table.valueAt(table.position(-0.02)), -0.02, 1e-9);
+        EXPECT_GT(luminance(table.color(floatToHalf(0.0F))), 0.85);
+        EXPECT_EQ(table.color(floatToHalf(-1.0F)), entries.front());
+        EXPECT_EQ(table.color(floatToHalf(1.0F)), entries.back());
+    }
+    for (std::size_t i = 1; i < 128; ++i) {
+        EXPECT_GE(luminance(entries[i]), luminance(entries[i - 1]) - 0.002) << "entry " << i;
+        EXPECT_GE(luminance(entries[255 - i]), luminance(entries[256 - i]) - 0.002) << "entry " << 255 - i;
+    }
+    EXPECT_GT(qBlue(entries[40]), qRed(entries[40]) + 60);
+    EXPECT_GT(qRed(entries[215]), qBlue(entries[215]) + 60);
+}
+
+TEST(ColorBarTicks, OfDifferencesAreThoseOfBothSigns)
+{
+    const auto ticks = colorBarTicks(ColorTable(ColorMap::Diverging, ColorScale::Logarithmic, {1e-4, 1.0}), 0.08);
+    ASSERT_GE(ticks.size(), 5U);
+    EXPECT_EQ(ticks.size() % 2, 1U);
+    EXPECT_EQ(ticks[ticks.size() / 2], 0.0);
+    for (std::size_t i = 0; i < ticks.size(); ++i)
+        EXPECT_NEAR(ticks[i], -ticks[ticks.size() - 1 - i], 1e-12);
+    EXPECT_NEAR(ticks.back(), 1.0, 1e-12);
+}
+
 TEST(ColorBarTicks, AreDecadesOnALogarithmicScale)
 {
     const ColorTable table(ColorMap::Viridis, ColorScale::Logarithmic, {1e-4, 1.0});

@@ -174,6 +174,22 @@ TEST(MapImage, AsksForTheTilesOfTheWindowBelowTheDiagonalNearestFirst)
     EXPECT_EQ(windowed.size(), 15U) << "the diagonal and what reaches back from it";
 }
 
+TEST(MapImage, PoolsDifferencesByTheirMagnitude)
+{
+    MapShape shape = shapeOf(200);
+    shape.isSigned = true;
+    auto tile = std::make_shared<std::vector<Half>>(static_cast<std::size_t>(tileSize * tileSize));
+    (*tile)[static_cast<std::size_t>(100 * tileSize + 11)] = floatToHalf(-0.9F);
+    (*tile)[static_cast<std::size_t>(100 * tileSize + 10)] = floatToHalf(0.2F);
+    const ColorTable colors(ColorMap::Diverging, ColorScale::Linear, {0.0, 1.0});
+    // Two cells to a pixel.
+    QImage image(100, 100, QImage::Format_ARGB32_Premultiplied);
+    composeMap(
+        image, shape, {0, 200, 0, 200}, 0, [&](const TileKey&) { return Tile(tile); }, colors);
+    EXPECT_EQ(image.pixel(5, 50), colors.color(floatToHalf(-0.9F)));
+    EXPECT_EQ(image.pixel(6, 50), colors.color(floatToHalf(0.0F)));
+}
+
 TEST(MapImage, ThumbnailsKeepMaximaAndTheNewestTokens)
 {
     const std::int64_t edge = 117;
