@@ -10,14 +10,17 @@ namespace kvloupe {
 namespace {
 
 constexpr int colorBarWidth = 14;
+constexpr std::size_t cacheLimit = std::size_t{160} << 20;
 constexpr int frameGap = 2; // between the map and the lines around it
 
 } // namespace
 
-HeatMapView::State::State(HeatMapView* owner, Selection* chosen)
+HeatMapView::State::State(HeatMapView* owner, Selection* chosen, std::shared_ptr<TileCache> tileCache)
     : view(owner)
     , selection(chosen)
     , plot(new QCustomPlot(owner))
+    , cache(tileCache ? std::move(tileCache) : std::make_shared<TileCache>(cacheLimit))
+    , loader(*cache)
 {
     buildPlot();
     connectMouse();
@@ -66,7 +69,7 @@ void HeatMapView::State::buildPlot()
         axis->setTickLabels(false);
     }
 
-    map = new TilePlottable(rect, mapLayerName, cache, loader);
+    map = new TilePlottable(rect, mapLayerName, *cache, loader);
     keep = new KeepLayer(rect, keepLayerName, *map);
     bands = new SpanBands(rect, bandLayerName);
     marks = new GenerationMarks(rect, keepLayerName);
@@ -189,11 +192,12 @@ void HeatMapView::State::showFocus(bool focused)
 
 void HeatMapView::State::setSource(SampleModelPtr newSample, std::shared_ptr<TileSource> newTiles)
 {
+    if (tiles)
+        cache->forget(cache->sourceNumber(tiles));
     sample = std::move(newSample);
     tiles = std::move(newTiles);
     const bool hadLens = std::exchange(lens, {}).tiles != nullptr;
     loader.setSource(tiles);
-    cache.clear();
     if (hadLens) {
         updateColors();
         emit view->lensChanged();
@@ -272,7 +276,7 @@ void HeatMapView::State::updateShape()
             .head = head,
             .pooling = style.pooling,
             .extent = extent(),
-            .source = cache.sourceNumber(activeTiles())};
+            .source = cache->sourceNumber(activeTiles())};
         shape->isSigned = lens.content == MapContent::Difference;
         if (shape->isSigned)
             shape->map.pooling = Pooling::Max;

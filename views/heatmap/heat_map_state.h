@@ -18,7 +18,7 @@ namespace kvloupe {
 
 /// The inside of HeatMapView: the plot and its layers (heat_map_state.cpp), moving about (heat_map_navigation.cpp).
 struct HeatMapView::State {
-    State(HeatMapView* owner, Selection* chosen);
+    State(HeatMapView* owner, Selection* chosen, std::shared_ptr<TileCache> tileCache);
 
     // Building and looks
     void buildPlot();
@@ -77,8 +77,8 @@ struct HeatMapView::State {
     GenerationMarks* marks = nullptr;
     CursorLayer* cursor = nullptr;
 
-    TileCache cache{std::size_t{160} << 20};
-    TileLoader loader{cache};
+    std::shared_ptr<TileCache> cache;
+    TileLoader loader;
     SampleModelPtr sample;
     std::shared_ptr<TileSource> tiles;
     MapLens lens;

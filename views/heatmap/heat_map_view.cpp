@@ -23,9 +23,9 @@ constexpr float unknown = std::numeric_limits<float>::quiet_NaN();
 
 } // namespace
 
-HeatMapView::HeatMapView(Selection* selection, QWidget* parent)
+HeatMapView::HeatMapView(Selection* selection, QWidget* parent, std::shared_ptr<TileCache> cache)
     : QWidget(parent)
-    , m_state(std::make_unique<State>(this, selection))
+    , m_state(std::make_unique<State>(this, selection, std::move(cache)))
 {
     State& s = *m_state;
     auto* layout = new QVBoxLayout(this);
@@ -202,7 +202,7 @@ float HeatMapView::shownValue(std::int64_t query, std::int64_t key) const
     for (int level = m_state->map->level(); level <= shape->coarsestLevel; ++level) {
         const std::int64_t row = query >> level;
         const std::int64_t column = key >> level;
-        if (const Tile tile = m_state->cache.find(shape->tile(level, row / tileSize, column / tileSize)))
+        if (const Tile tile = m_state->cache->find(shape->tile(level, row / tileSize, column / tileSize)))
             return halfToFloat((*tile)[static_cast<std::size_t>(row % tileSize * tileSize + column % tileSize)]);
     }
     return unknown;
@@ -299,7 +299,27 @@ void HeatMapView::renderTo(QCPPainter& painter, const QSize& size, double pixels
 
 std::size_t HeatMapView::cacheBytes() const
 {
-    return m_state->cache.byteCount();
+    return m_state->cache->byteCount();
+}
+
+const std::shared_ptr<TileCache>& HeatMapView::tileCache() const
+{
+    return m_state->cache;
+}
+
+std::optional<float> HeatMapView::largestValue() const
+{
+    const auto& shape = m_state->map->shape();
+    if (!shape)
+        return std::nullopt;
+    // The coarsest level is one tile, except where a recording has no finer ones.
+    const Tile tile = m_state->cache->find(shape->tile(shape->coarsestLevel, 0, 0));
+    if (!tile)
+        return std::nullopt;
+    float largest = 0.0F;
+    for (const Half value : *tile)
+        largest = std::max(largest, std::abs(halfToFloat(value)));
+    return largest;
 }
 
 void HeatMapView::onCellChanged()

@@ -55,8 +55,8 @@ class HeatMapView : public QWidget {
     Q_OBJECT
 
 public:
-    /// `selection` outlives the view.
-    explicit HeatMapView(Selection* selection, QWidget* parent = nullptr);
+    /// `selection` outlives the view. Views that are given one `cache` share its tiles and its limit.
+    explicit HeatMapView(Selection* selection, QWidget* parent = nullptr, std::shared_ptr<TileCache> cache = nullptr);
     ~HeatMapView() override;
 
     /// Shows a sample of an open recording; nullptr clears. `source` outlives its use here.
@@ -111,6 +111,10 @@ public:
 
     /// Memory of tiles, bytes.
     std::size_t cacheBytes() const;
+    const std::shared_ptr<TileCache>& tileCache() const;
+    /// The largest cell of the whole map, of differences the largest magnitude; none before its coarsest tiles are
+    /// there.
+    std::optional<float> largestValue() const;
 
 signals:
     /// The cell under the mouse or the keyboard cursor. First the value on show (`exact` false: pooled or rounded to

@@ -50,6 +50,20 @@ void TileCache::clear()
     m_pinned = {};
 }
 
+void TileCache::forget(int sourceNumber)
+{
+    for (auto entry = m_entries.begin(); entry != m_entries.end();) {
+        if (entry->first.source != sourceNumber) {
+            ++entry;
+            continue;
+        }
+        Shelf& holder = shelf(entry->second->pinning);
+        holder.byteCount -= entry->second->byteCount;
+        holder.entries.erase(entry->second);
+        entry = m_entries.erase(entry);
+    }
+}
+
 int TileCache::sourceNumber(const std::shared_ptr<const void>& source)
 {
     const auto found = std::ranges::find_if(m_sources, [&](const auto& known) { return known.lock() == source; });

@@ -31,6 +31,8 @@ public:
     /// A tile larger than the whole limit is not kept.
     void insert(const TileKey& key, std::vector<Half> values, Pinning pinning);
     void clear();
+    /// Drops all tiles of one source.
+    void forget(int sourceNumber);
 
     /// Number under which the tiles of a source lie here, the same as long as the source lives: TileKey::source.
     int sourceNumber(const std::shared_ptr<const void>& source);

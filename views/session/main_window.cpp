@@ -4,6 +4,7 @@
 
 #include "views/heads/head_wall.h"
 #include "views/map/map_comparison.h"
+#include "views/map/map_grid.h"
 #include "views/methods/explanation_model.h"
 #include "views/methods/method_history.h"
 #include "views/methods/methods_panel.h"
@@ -206,6 +207,7 @@ void MainWindow::connectViews()
         m_status->setPooling(map->poolingText());
         m_status->setContent(map->content());
     });
+    connect(m_map->grid(), &MapGrid::failed, this, &MainWindow::report);
     connect(m_map->comparison(), &MapComparison::problem, this, &MainWindow::report);
     connect(m_headWall, &HeadWall::failed, this, &MainWindow::report);
     connect(m_resultsView, &ResultsView::problem, this, &MainWindow::report);

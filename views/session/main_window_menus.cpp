@@ -2,6 +2,7 @@
 
 #include "views/heads/head_wall.h"
 #include "views/map/map_comparison.h"
+#include "views/map/map_grid.h"
 #include "views/methods/method_model.h"
 #include "views/methods/methods_panel.h"
 #include "views/methods/replay_model.h"
@@ -85,6 +86,7 @@ void MainWindow::buildViewMenu()
     view->addSeparator();
     view->addAction(m_map->toolBar()->fitAction());
     view->addAction(m_map->toolBar()->tokensAction());
+    view->addMenu(tr("&Maps Side by Side"))->addActions(m_map->grid()->menuActions());
     QMenu* compare = view->addMenu(tr("&Compare Maps"));
     for (QAction* action : m_map->comparison()->menuActions())
         compare->addAction(action);

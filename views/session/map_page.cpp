@@ -3,6 +3,7 @@
 #include "views/session/map_page.h"
 
 #include "views/map/map_comparison.h"
+#include "views/map/map_grid.h"
 #include "views/methods/replay_model.h"
 #include "views/session/map_tool_bar.h"
 #include "views/session/open_recording.h"
@@ -24,6 +25,7 @@ MapPage::MapPage(const ViewModels& models, const TimelineModel* timeline, QWidge
     , m_heatMap(new HeatMapView(models.selection))
     , m_toolBar(new MapToolBar(m_heatMap, models.selection))
     , m_comparison(new MapComparison(m_heatMap, models))
+    , m_grid(new MapGrid(m_heatMap, models, timeline))
     , m_shade(new QAction(tr("&Shade Dropped Columns"), this))
 {
     m_shade->setCheckable(true);
@@ -34,7 +36,7 @@ MapPage::MapPage(const ViewModels& models, const TimelineModel* timeline, QWidge
     column->setSpacing(0);
     column->addWidget(m_toolBar);
     column->addWidget(m_comparison);
-    column->addWidget(m_heatMap, 1);
+    column->addWidget(m_grid, 1);
 
     connect(m_shade, &QAction::toggled, this, &MapPage::showReplay);
     connect(m_models.recording, &OpenRecording::sampleChanged, this, &MapPage::showSample);
@@ -58,6 +60,7 @@ void MapPage::showSample()
     m_toolBar->setSample(sample);
     m_heatMap->setSample(sample, m_models.recording->source());
     m_comparison->restart();
+    m_grid->showSample();
     showReplay();
 }
 

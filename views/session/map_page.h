@@ -12,6 +12,7 @@
 namespace kvloupe {
 
 class MapComparison;
+class MapGrid;
 class MapToolBar;
 class TimelineModel;
 
@@ -26,6 +27,7 @@ public:
     HeatMapView* heatMap() const { return m_heatMap; }
     MapToolBar* toolBar() const { return m_toolBar; }
     MapComparison* comparison() const { return m_comparison; }
+    MapGrid* grid() const { return m_grid; }
     /// Shades the columns that the method in front drops.
     QAction* shadeAction() const { return m_shade; }
 
@@ -41,6 +43,7 @@ private:
     HeatMapView* m_heatMap;
     MapToolBar* m_toolBar;
     MapComparison* m_comparison;
+    MapGrid* m_grid;
     QAction* m_shade;
 };
 

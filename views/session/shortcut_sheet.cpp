@@ -29,6 +29,7 @@ std::vector<Gesture> gestures()
         {map, tr("Alt + arrows"), tr("move the cell (Alt + Shift: by a tenth of the view)")},
         {map, tr("[ and ]"), tr("previous and next head")},
         {map, tr(", and ."), tr("previous and next layer")},
+        {map, tr("Ctrl+1, Ctrl+2, Ctrl+4"), tr("one, two or four maps side by side")},
         {map, tr("Ctrl+B, Space"), tr("compare with the head in view; flip A, B and A \u2212 B")},
         {map, tr("P"), tr("maximum or mean of the cells one pixel covers")},
         {map, tr("Click, Enter"), tr("hold the cell; where a pixel covers many, that of their maximum (Esc lets go)")},

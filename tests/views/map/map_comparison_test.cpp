@@ -4,6 +4,7 @@
 
 #include "tests/views/window_models.h"
 #include "views/heatmap/heat_map_view.h"
+#include "views/heatmap/plot.h"
 
 #include <QAction>
 #include <QSignalSpy>
@@ -91,7 +92,8 @@ TEST_F(MapComparisonTest, TwoRecordingsOfOnePromptAreSubtracted)
     EXPECT_FLOAT_EQ(exactValue(150, 7), recorded(0, 1, 150, 7) - tiles.cell(0, 0, 1, 150, 7));
     ASSERT_TRUE(m_view.ensureLoaded());
     // Brown and blue of the picture lie around white: 0 is the middle of the colours.
-    const QImage picture = m_view.grab().toImage();
+    m_view.plot()->replot(QCustomPlot::rpImmediateRefresh);
+    const QImage picture = m_view.plot()->grab().toImage();
     bool brown = false;
     bool blue = false;
     const QRect map = m_view.mapRect();
