@@ -180,7 +180,9 @@ SparsityFigure sparsityFigure(const FigureOptions& options, SparsityFigure figur
 {
     refuseMapOptions(options);
     refuseResultOptions(options);
-    refuse(options, {{"--method", !options.methods.empty()}, {"--measure", figure.cumulative && options.measure}});
+    refuse(options,
+        {{"--method", !options.methods.empty()},
+            {"--measure", figure.kind != SparsityFigureKind::Sparsity && options.measure.has_value()}});
     if (!options.inputs.empty())
         figure.request.recordings.assign(options.inputs.begin(), options.inputs.end());
     if (options.sample)
@@ -352,7 +354,8 @@ void addFigureCommand(CLI::App& program)
     command
         ->add_option("NAME", options->name,
             "attention: the map of one head; accuracy, relative-drop, nll, kl: results by task, method and budget; "
-            "published: what the paper prints; sparsity, cumulative: how concentrated attention is; or a SPEC.json "
+            "published: what the paper prints; sparsity, cumulative, spans: how concentrated attention is, and on "
+            "what; or a SPEC.json "
             "with these options as fields, or with panels of a page")
         ->required();
     command->add_option("INPUTS", options->inputs,

@@ -57,7 +57,7 @@ TEST_F(FigureCommand, EveryNameMakesItsFigureWithoutADisplay)
 {
     for (const char* name : {"accuracy", "relative-drop", "nll", "kl"})
         EXPECT_EQ(figure({name, place("r.jsonl"), "--out", place("f.pdf"), "--out", place("f.csv")}).status, 0) << name;
-    for (const char* name : {"sparsity", "cumulative", "attention"})
+    for (const char* name : {"sparsity", "cumulative", "spans", "attention"})
         EXPECT_EQ(figure({name, place("r.h5"), "--out", place("f.svg")}).status, 0) << name;
     const ProgramRun run = figure({"published", "--lines", "tasks", "--out", place("p.csv")});
     EXPECT_EQ(run.status, 0) << run.err;

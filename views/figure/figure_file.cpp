@@ -7,6 +7,7 @@
 #include "views/figure/latex.h"
 
 #include <QBuffer>
+#include <QHashFunctions>
 #include <QImage>
 #include <QPdfWriter>
 #include <QSaveFile>
@@ -26,12 +27,23 @@ constexpr double dotsPerMetre = 1.0 / 0.0254;
 constexpr int svgDensity = 720; ///< units per inch: a tenth of a point
 constexpr int pdfDensity = 1200;
 
+/// Qt's PDF writer puts fonts down in the order of a hash, which differs from run to run unless its seed is fixed.
+/// Hashes that are made while an object of this type lives have that seed.
+class FixedHashOrder {
+public:
+    FixedHashOrder() { QHashSeed::setDeterministicGlobalSeed(); }
+    ~FixedHashOrder() { QHashSeed::resetRandomGlobalSeed(); }
+    FixedHashOrder(const FixedHashOrder&) = delete;
+    FixedHashOrder& operator=(const FixedHashOrder&) = delete;
+};
+
 QByteArray renderPdf(const FigurePage& page)
 {
     QByteArray bytes;
     QBuffer buffer(&bytes);
     buffer.open(QIODevice::WriteOnly);
     {
+        const FixedHashOrder order;
         QPdfWriter writer(&buffer);
         writer.setResolution(pdfDensity);
         writer.setPageSize(QPageSize(page.size, QPageSize::Point, QString(), QPageSize::ExactMatch));

@@ -294,11 +294,71 @@ Chart cumulativeChart(const SparsityData& data)
     return chart;
 }
 
+QString spanMassHelp()
+{
+    return translate("Attention of all prompt queries on the tokens of a kind of span / attention on all tokens, mean "
+                     "over heads and samples. A token belongs to the shortest span that covers it");
+}
+
+Chart spanMassChart(const SparsityData& data)
+{
+    Chart chart;
+    chart.title = titleOf(data);
+    if (data.spans.empty())
+        return chart;
+    const QString label = translate("attention (%)");
+    double most = 0.0;
+    double apart = 0.0;
+    const auto percentOf = [](const std::vector<Band>& bands, double& largest) {
+        std::vector<double> values;
+        for (const Band& band : bands) {
+            for (const BootstrapMean& value : band) {
+                values.push_back(100.0 * value.mean);
+                if (!std::isnan(value.mean))
+                    largest = std::max(largest, std::abs(values.back()));
+            }
+        }
+        return values;
+    };
+    const auto addPanel = [&](const QString& title, const std::vector<int>& layers, std::vector<double> values) {
+        ChartPanel& panel = chart.panels.emplace_back();
+        panel.title = title;
+        panel.x.label = translate("layer");
+        panel.y.label = translate("span");
+        ChartMatrix matrix;
+        matrix.rows = static_cast<int>(data.spans.size());
+        matrix.columns = static_cast<int>(layers.size());
+        matrix.values = std::move(values);
+        for (const std::string& span : data.spans)
+            matrix.rowNames << QString::fromStdString(span);
+        matrix.columnNumbers = layers;
+        matrix.valueName = label;
+        panel.matrix = std::move(matrix);
+    };
+    for (const SparsityData::Side& side : data.sides)
+        addPanel(data.sides.size() == 1 ? translate("attention on spans")
+                                        : translate("%1: attention on spans").arg(labelOf(side)),
+            side.layers, percentOf(side.spanMass, most));
+    const double high = most > 0.0 ? niceRange(0.0, most)[1] : 1.0;
+    for (ChartPanel& panel : chart.panels)
+        panel.matrix->high = high;
+    if (!data.spanDifference.empty()) {
+        addPanel(differenceTitle(data), data.sides[0].layers, percentOf(data.spanDifference, apart));
+        ChartMatrix& matrix = *chart.panels.back().matrix;
+        matrix.valueName = translate("difference, attention (points)");
+        matrix.high = apart > 0.0 ? niceRange(0.0, apart)[1] : 1.0;
+        matrix.low = -matrix.high;
+        matrix.diverging = true;
+    }
+    chart.notes << spanMassHelp();
+    return chart;
+}
+
 Chart sparsityOverview(const SparsityData& data, SparsityMeasure measure)
 {
     Chart chart = sparsityChart(data, measure);
-    Chart curves = cumulativeChart(data);
-    std::ranges::move(curves.panels, std::back_inserter(chart.panels));
+    for (Chart more : {cumulativeChart(data), spanMassChart(data)})
+        std::ranges::move(more.panels, std::back_inserter(chart.panels));
     return chart;
 }
 

@@ -20,7 +20,12 @@ QString cumulativeHelp();
 Chart sparsityChart(const SparsityData& data, SparsityMeasure measure);
 /// Share of attention on the most attended tokens, of all and without the first four: figure 3 of arXiv 2502.01941.
 Chart cumulativeChart(const SparsityData& data);
-/// Both, one after the other: what the window shows.
+/// Attention of the prompt's queries on each kind of span, spans x layers, of every recording and of their difference:
+/// where two models look in spite of different templates.
+Chart spanMassChart(const SparsityData& data);
+/// Help for it, with its formula.
+QString spanMassHelp();
+/// All of them, one after the other: what the window shows.
 Chart sparsityOverview(const SparsityData& data, SparsityMeasure measure);
 
 /// Where the numbers come from: recordings and models.

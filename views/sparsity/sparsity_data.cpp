@@ -13,6 +13,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <set>
 #include <utility>
 
@@ -22,6 +23,7 @@ namespace {
 
 constexpr double missing = std::numeric_limits<double>::quiet_NaN();
 constexpr std::size_t measureCount = allSparsityMeasures.size();
+constexpr std::array comparedMetrics{Metric::Sparsity, Metric::Cumulative, Metric::SpanMass};
 
 struct MeasureNames {
     SparsityMeasure measure;
@@ -161,7 +163,8 @@ bool measureSide(const Recording& recording, SparsityData::Side& side, MeasuredS
 {
     RecordingCache cache(recording);
     AnalysisOptions options;
-    options.metrics = {Metric::Sparsity, Metric::Cumulative};
+    options.metrics.assign(comparedMetrics.begin(), comparedMetrics.end());
+    options.lastRows = 1; // the rows that "last" stands for are not shown
     options.cache = &cache;
     options.layers = side.layers;
     const Analysis analysis(recording, options);
@@ -176,10 +179,9 @@ bool measureSide(const Recording& recording, SparsityData::Side& side, MeasuredS
             number, layout,
             [&](const MeasureRow& row) {
                 const NamedCells cells(row);
-                const bool sparsity = row.metric->metric == Metric::Sparsity;
-                if (sparsity && !isOfPrompt(cells))
+                if (row.metric->metric != Metric::Cumulative && !isOfPrompt(cells))
                     return;
-                if (sparsity)
+                if (row.metric->metric == Metric::Sparsity)
                     maps.add(cells);
                 rows.push_back(row);
             },
@@ -196,6 +198,7 @@ bool measureSide(const Recording& recording, SparsityData::Side& side, MeasuredS
 struct Curves {
     std::array<Band, measureCount> byLayer;
     std::array<std::map<double, BootstrapMean>, 2> cumulative; ///< by share
+    std::map<std::string, Band> spanMass; ///< by kind, [layers]
 };
 
 std::map<std::string, Curves> curvesOf(const PairComparison& comparison, const std::vector<int>& layers)
@@ -216,6 +219,14 @@ std::map<std::string, Curves> curvesOf(const PairComparison& comparison, const s
                 continue;
             }
             const auto layer = std::ranges::find(layers, static_cast<int>(layerNumber));
+            if (row.metric->name == "span_mass") {
+                if (std::isnan(layerNumber) || layer == layers.end() || cells.text("measure") != "mass_fraction")
+                    continue;
+                Band& band = curve.spanMass[std::string(cells.text("span"))];
+                band.resize(layers.size(), {missing, missing, missing});
+                band[static_cast<std::size_t>(layer - layers.begin())] = cells.band(side);
+                continue;
+            }
             const auto measure = std::ranges::find(measureNames, cells.text("measure"), &MeasureNames::column);
             if (!std::isnan(layerNumber) && layer != layers.end() && measure != measureNames.end())
                 curve.byLayer[static_cast<std::size_t>(measure - measureNames.begin())]
@@ -238,7 +249,18 @@ void takeCumulative(const Curves& curves, std::vector<double>& shares, std::arra
     }
 }
 
-const std::array<Metric, 2> comparedMetrics{Metric::Sparsity, Metric::Cumulative};
+/// Masses in the order of `spans`, which grows by kinds that it does not have; kinds that a side lacks get nothing.
+void takeSpans(const Curves& curves, std::size_t layers, std::vector<std::string>& spans, std::vector<Band>& bands)
+{
+    for (const auto& [kind, band] : curves.spanMass)
+        if (std::ranges::find(spans, kind) == spans.end())
+            spans.push_back(kind);
+    bands.clear();
+    for (const std::string& kind : spans) {
+        const auto found = curves.spanMass.find(kind);
+        bands.push_back(found != curves.spanMass.end() ? found->second : Band(layers, {missing, missing, missing}));
+    }
+}
 
 void compareSide(SparsityData& data, SparsityData::Side& side, const MeasuredSide& measured)
 {
@@ -251,6 +273,7 @@ void compareSide(SparsityData& data, SparsityData::Side& side, const MeasuredSid
     auto curves = curvesOf(comparison, side.layers);
     side.byLayer = std::move(curves["first"].byLayer);
     takeCumulative(curves["first"], data.shares, side.cumulative);
+    takeSpans(curves["first"], side.layers.size(), data.spans, side.spanMass);
 }
 
 void comparePairs(SparsityData& data, const std::vector<MeasuredSide>& measured,
@@ -270,6 +293,41 @@ void comparePairs(SparsityData& data, const std::vector<MeasuredSide>& measured,
     takeCumulative(curves["first"], data.shares, data.sides[0].cumulative);
     takeCumulative(curves["second"], data.shares, data.sides[1].cumulative);
     takeCumulative(curves["difference"], data.shares, data.cumulativeDifference);
+    const std::size_t layers = data.sides[0].layers.size();
+    takeSpans(curves["first"], layers, data.spans, data.sides[0].spanMass);
+    takeSpans(curves["second"], layers, data.spans, data.sides[1].spanMass);
+    takeSpans(curves["difference"], layers, data.spans, data.spanDifference);
+}
+
+/// Brings spans into the order of their kinds, which is that of a prompt; what is in none comes last. Gives every side
+/// all of them.
+void sortSpans(SparsityData& data)
+{
+    std::vector<std::size_t> order(data.spans.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::ranges::stable_sort(order, {}, [&](std::size_t span) {
+        int kind = 0;
+        while (kind < spanKindCount && spanKindName(static_cast<SpanKind>(kind)) != data.spans[span])
+            ++kind;
+        return kind;
+    });
+    const auto sorted = [&](std::vector<Band>& bands, std::size_t layers) {
+        if (bands.empty())
+            return;
+        bands.resize(order.size(), Band(layers, {missing, missing, missing}));
+        std::vector<Band> result;
+        for (const std::size_t span : order)
+            result.push_back(std::move(bands[span]));
+        bands = std::move(result);
+    };
+    for (SparsityData::Side& side : data.sides)
+        sorted(side.spanMass, side.layers.size());
+    if (!data.sides.empty())
+        sorted(data.spanDifference, data.sides[0].layers.size());
+    std::vector<std::string> names;
+    for (const std::size_t span : order)
+        names.push_back(data.spans[span]);
+    data.spans = std::move(names);
 }
 
 /// Names sides by the first of role, model and file name in which they differ.
@@ -375,6 +433,7 @@ std::shared_ptr<const SparsityData> measureSparsity(
     else
         for (std::size_t index = 0; index < data->sides.size(); ++index)
             compareSide(*data, data->sides[index], measured[index]);
+    sortSpans(*data);
     return data;
 }
 

@@ -52,13 +52,17 @@ struct SparsityData {
         std::array<std::vector<double>, allSparsityMeasures.size()> maps; ///< [layers, heads], means over samples
         std::array<Band, allSparsityMeasures.size()> byLayer; ///< [layers], over the heads of samples
         std::array<Band, 2> cumulative; ///< [shares]: of all tokens, and without the first four
+        std::vector<Band> spanMass; ///< [spans][layers], attention of the prompt's queries, of 1
     };
 
     std::vector<Side> sides;
     std::vector<double> shares; ///< of tokens, at which the cumulative curves are known, ascending in (0, 1]
+    std::vector<std::string> spans; ///< kinds of spans that any prompt has, in the order they are shown
     int pairs = 0; ///< samples that were compared in pairs, 0 = sides stand side by side only
     std::array<Band, allSparsityMeasures.size()> difference; ///< second - first by layer, of pairs only
     std::array<Band, 2> cumulativeDifference;
+    std::vector<Band>
+        spanDifference; ///< [spans][layers]; spans are aligned by kind, whatever the templates around them
     std::string remark; ///< why there is no comparison in pairs; empty without two sides, or when there is one
 
     /// Whether cells of two sides are the same layers and heads.

@@ -11,28 +11,50 @@
 #include <QCoreApplication>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
 
 namespace kvloupe {
 
 namespace {
 
-constexpr std::string_view sparsityName = "sparsity";
-constexpr std::string_view cumulativeName = "cumulative";
+constexpr std::array<std::string_view, 3> kindNames{"sparsity", "cumulative", "spans"};
 constexpr std::size_t mostRecordings = 6; ///< lines that can still be told apart
+
+std::string_view nameOf(SparsityFigureKind kind)
+{
+    return kindNames[static_cast<std::size_t>(kind)];
+}
+
+Chart chartOf(const SparsityFigure& figure, const SparsityData& data)
+{
+    switch (figure.kind) {
+    case SparsityFigureKind::Sparsity:
+        break;
+    case SparsityFigureKind::Cumulative:
+        return cumulativeChart(data);
+    case SparsityFigureKind::Spans:
+        return spanMassChart(data);
+    }
+    return sparsityChart(data, figure.measure);
+}
 
 } // namespace
 
 std::vector<std::string> sparsityFigureNames()
 {
-    return {std::string(sparsityName), std::string(cumulativeName)};
+    return {kindNames.begin(), kindNames.end()};
 }
 
 std::optional<SparsityFigure> sparsityFigureOf(std::string_view name)
 {
-    if (name != sparsityName && name != cumulativeName)
+    const auto found = std::ranges::find(kindNames, name);
+    if (found == kindNames.end())
         return std::nullopt;
     SparsityFigure figure;
-    figure.cumulative = name == cumulativeName;
+    figure.kind = static_cast<SparsityFigureKind>(found - kindNames.begin());
     return figure;
 }
 
@@ -46,7 +68,8 @@ QString SparsityPanel::label() const
     QStringList files;
     for (const std::filesystem::path& file : m_figure.request.recordings)
         files << QString::fromStdString(file.filename().string());
-    const std::string_view name = m_figure.cumulative ? cumulativeName : sparsityMeasureName(m_figure.measure);
+    const std::string_view name
+        = m_figure.kind == SparsityFigureKind::Sparsity ? sparsityMeasureName(m_figure.measure) : nameOf(m_figure.kind);
     return QCoreApplication::translate("SparsityPanel", "%1 of %2")
         .arg(QString::fromStdString(std::string(name)), files.join(QStringLiteral(", ")));
 }
@@ -54,13 +77,13 @@ QString SparsityPanel::label() const
 PanelSpec::Json SparsityPanel::toJson() const
 {
     Json object;
-    object["figure"] = m_figure.cumulative ? cumulativeName : sparsityName;
+    object["figure"] = nameOf(m_figure.kind);
     object["inputs"] = Json::array();
     for (const std::filesystem::path& file : m_figure.request.recordings)
         object["inputs"].push_back(file.string());
     if (m_figure.request.sample)
         object["sample"] = *m_figure.request.sample;
-    if (!m_figure.cumulative)
+    if (m_figure.kind == SparsityFigureKind::Sparsity)
         object["measure"] = sparsityMeasureName(m_figure.measure);
     writeChartPanel(m_figure.page, m_figure.title, object);
     return object;
@@ -78,7 +101,7 @@ std::shared_ptr<const PanelData> SparsityPanel::read(const PanelFrame& /*frame*/
         throw FigureError(fmt::format("figure: found {} recordings, expected 1 to {} after the name of the figure",
             m_figure.request.recordings.size(), mostRecordings));
     const auto data = measureSparsity(m_figure.request, [](double) { return true; });
-    Chart chart = m_figure.cumulative ? cumulativeChart(*data) : sparsityChart(*data, m_figure.measure);
+    Chart chart = chartOf(m_figure, *data);
     if (m_figure.title)
         chart.title = QString::fromStdString(*m_figure.title);
     return std::make_shared<ChartPanelData>(std::move(chart), m_figure.page, sparsityDescription(*data));
@@ -98,15 +121,15 @@ SparsityFigure sparsityFigureFromFields(SpecFields& fields)
     fields.text("figure", name);
     const auto known = sparsityFigureOf(name);
     if (!known)
-        throw FigureError(
-            fmt::format("{}: field \"figure\" is \"{}\", expected sparsity or cumulative", fields.where(), name));
+        throw FigureError(fmt::format(
+            "{}: field \"figure\" is \"{}\", expected {}", fields.where(), name, fmt::join(kindNames, ", ")));
     SparsityFigure figure = *known;
     fields.paths("inputs", figure.request.recordings);
     if (fields.find("sample") != nullptr) {
         figure.request.sample.emplace();
         fields.sample("sample", *figure.request.sample);
     }
-    if (!figure.cumulative)
+    if (figure.kind == SparsityFigureKind::Sparsity)
         fields.choice("measure", figure.measure, sparsityMeasureFromName,
             "entropy, effective-keys, gini, top-1, top-8, top-64, sink or row-max");
     readChartPage(fields, figure.page, figure.title);
@@ -115,7 +138,7 @@ SparsityFigure sparsityFigureFromFields(SpecFields& fields)
 
 std::string sparsityCommandLine(const SparsityRequest& request, SparsityMeasure measure, std::string_view output)
 {
-    std::string line = fmt::format("kvloupe figure {}", sparsityName);
+    std::string line = fmt::format("kvloupe figure {}", nameOf(SparsityFigureKind::Sparsity));
     for (const std::filesystem::path& recording : request.recordings)
         line += fmt::format(" {}", shellWord(recording.string()));
     if (request.sample)

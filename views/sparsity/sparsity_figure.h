@@ -14,16 +14,20 @@
 
 namespace kvloupe {
 
+/// What a figure of recordings shows: layers x heads and means by layer, the curves of the most attended tokens, or
+/// the attention on each kind of span.
+enum class SparsityFigureKind { Sparsity, Cumulative, Spans };
+
 /// A figure of how sparse the attention of recordings is.
 struct SparsityFigure {
-    bool cumulative = false; ///< the curves of the most attended tokens, else layers x heads and means by layer
+    SparsityFigureKind kind = SparsityFigureKind::Sparsity;
     SparsityRequest request;
     SparsityMeasure measure = SparsityMeasure::Entropy;
     ChartPage page;
     std::optional<std::string> title; ///< nothing = the models; "" = none
 };
 
-/// "sparsity" and "cumulative".
+/// "sparsity", "cumulative" and "spans".
 std::vector<std::string> sparsityFigureNames();
 /// The figure of that name with its defaults; nothing for others.
 std::optional<SparsityFigure> sparsityFigureOf(std::string_view name);

@@ -81,6 +81,8 @@ SparsityView::SparsityView(QWidget* parent)
         if (target.series >= 0)
             return;
         const ChartMatrix& matrix = *m_model->chart().panels[static_cast<std::size_t>(target.panel)].matrix;
+        if (matrix.rowNumbers.empty()) // spans, not heads
+            return;
         emit headChosen(matrix.rowNumbers[static_cast<std::size_t>(target.row)],
             matrix.columnNumbers[static_cast<std::size_t>(target.column)]);
     });

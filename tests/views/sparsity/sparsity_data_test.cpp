@@ -32,6 +32,14 @@ using testing::SizeIs;
 
 constexpr std::size_t gini = 2;
 
+double sumOfSpans(const std::vector<Band>& spans, std::size_t layer)
+{
+    double sum = 0.0;
+    for (const Band& band : spans)
+        sum += std::isnan(band[layer].mean) ? 0.0 : band[layer].mean;
+    return sum;
+}
+
 class SparsityTest : public WidgetTest {
 protected:
     std::filesystem::path record(const char* name, std::uint64_t seed, int heads = 4, int samples = 2)
@@ -179,6 +187,47 @@ TEST_F(SparsityTest, TwoRecordingsAreComparedInPairsAsAnalyzePairDoes)
     EXPECT_TRUE(seen);
 }
 
+TEST_F(SparsityTest, SpansOfAPairAreAlignedByKindAndTheirMassesSumToOne)
+{
+    const auto data = measured({{record("a.h5", 1), record("b.h5", 2)}, {}});
+    ASSERT_THAT(data->spans, testing::Contains("shot"));
+    EXPECT_LT(std::ranges::find(data->spans, "instruction"), std::ranges::find(data->spans, "question"))
+        << "as a prompt has them";
+    ASSERT_THAT(data->spanDifference, SizeIs(data->spans.size()));
+    for (std::size_t layer = 0; layer < 3; ++layer) {
+        for (const SparsityData::Side& side : data->sides)
+            EXPECT_NEAR(sumOfSpans(side.spanMass, layer), 1.0, 1e-3);
+        EXPECT_NEAR(sumOfSpans(data->spanDifference, layer), 0.0, 1e-3);
+        for (std::size_t span = 0; span < data->spans.size(); ++span)
+            EXPECT_NEAR(data->spanDifference[span][layer].mean,
+                data->sides[1].spanMass[span][layer].mean - data->sides[0].spanMass[span][layer].mean, 1e-9);
+    }
+    const Chart chart = spanMassChart(*data);
+    ASSERT_THAT(chart.panels, SizeIs(3));
+    EXPECT_TRUE(chart.panels[2].matrix->diverging);
+    EXPECT_EQ(chart.panels[0].matrix->high, chart.panels[1].matrix->high) << "one range for both";
+    EXPECT_THAT(chartText(chart).toStdString(), HasSubstr("question"));
+}
+
+TEST_F(SparsityTest, ASpanThatOneRecordingLacksIsStillARowOfBoth)
+{
+    const std::filesystem::path plain = temporaryPath(QStringLiteral("plain.h5")).toStdString();
+    SyntheticRecording options;
+    options.layers = 2;
+    options.headDim = 16;
+    options.promptTokens = 96;
+    options.shots = false;
+    makeRecording(plain, options);
+    const auto data = measured({{record("a.h5", 1), plain}, {}});
+    EXPECT_EQ(data->pairs, 0) << "other numbers of layers";
+    ASSERT_THAT(data->spans, testing::Contains("shot"));
+    const auto shot = std::ranges::find(data->spans, "shot") - data->spans.begin();
+    for (const SparsityData::Side& side : data->sides)
+        ASSERT_THAT(side.spanMass, SizeIs(data->spans.size()));
+    EXPECT_GT(data->sides[0].spanMass[static_cast<std::size_t>(shot)][0].mean, 0.0);
+    EXPECT_TRUE(std::isnan(data->sides[1].spanMass[static_cast<std::size_t>(shot)][0].mean));
+}
+
 TEST_F(SparsityTest, RecordingsOfOtherShapesStandSideBySideAndSayWhy)
 {
     const auto data = measured({{record("a.h5", 1), record("b.h5", 2, 6)}, {}});
@@ -216,7 +265,7 @@ TEST_F(SparsityTest, AChartHasMapsInOneRangeTheDifferenceAndMeansByLayer)
     for (const ChartSeries& series : chart.panels[3].series)
         EXPECT_TRUE(series.band);
     EXPECT_THAT(chart.panels[4].title.toStdString(), HasSubstr("b - a"));
-    EXPECT_THAT(sparsityOverview(*data, SparsityMeasure::Sink).panels, SizeIs(7));
+    EXPECT_THAT(sparsityOverview(*data, SparsityMeasure::Sink).panels, SizeIs(10));
     EXPECT_THAT(chartText(cumulativeChart(*data)).toStdString(), HasSubstr("# without the first 4 tokens"));
 }
 
@@ -259,7 +308,7 @@ TEST_F(SparsityTest, TheModelMeasuresInTheBackgroundAndOnlyWhileItIsLookedAt)
     ASSERT_TRUE(waitFor([&] { return !model.isBusy(); }));
     ASSERT_NE(model.data(), nullptr);
     EXPECT_GT(progressed.count(), 0);
-    EXPECT_THAT(model.chart().panels, SizeIs(4));
+    EXPECT_THAT(model.chart().panels, SizeIs(5));
 
     model.setMeasure(SparsityMeasure::Gini);
     EXPECT_FALSE(model.isBusy()) << "another measure is another look at the same numbers";
