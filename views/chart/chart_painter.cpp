@@ -63,7 +63,7 @@ private:
         if (matrix.showsValues)
             paintValues();
         if (matrix.showsColorBar)
-            paintColorBar(m_painter, m_at.colorBar, colorBarOf(matrix, m_at.colorTicks), m_font);
+            paintColorBar(m_painter, m_at.colorBar, colorKeyOf(matrix, m_at.colorTicks), m_font);
     }
 
     void paintValues()
@@ -198,10 +198,10 @@ private:
 
 } // namespace
 
-ColorBar colorBarOf(const ChartMatrix& matrix, const std::vector<double>& ticks)
+ColorKey colorKeyOf(const ChartMatrix& matrix, const std::vector<double>& ticks)
 {
     constexpr int steps = 64;
-    ColorBar bar;
+    ColorKey bar;
     bar.label = matrix.valueName;
     for (int index = 0; index < steps; ++index)
         bar.colors.push_back(*matrixColor(matrix, matrix.low + (index + 0.5) / steps * (matrix.high - matrix.low)));

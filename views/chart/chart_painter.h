@@ -24,7 +24,7 @@ class SpecFields;
 void paintChart(PointPainter& painter, const Chart& chart, const ChartLayout& layout);
 
 /// The colours of a matrix with these ticks.
-ColorBar colorBarOf(const ChartMatrix& matrix, const std::vector<double>& ticks);
+ColorKey colorKeyOf(const ChartMatrix& matrix, const std::vector<double>& ticks);
 
 /// A mark around `at`; a hollow one has the colour of the paper inside.
 void paintChartMark(PointPainter& painter, ChartMark mark, QPointF at, double radius, const QColor& color, bool hollow);

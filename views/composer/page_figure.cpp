@@ -32,11 +32,11 @@ QString translate(const char* text)
 struct SharedBar {
     PanelRange range;
     std::vector<std::size_t> panels;
-    ColorBar colors;
+    ColorKey colors;
     QRectF place;
 };
 
-ColorBar colorBarOf(const PanelRange& range, double font)
+ColorKey colorKeyOf(const PanelRange& range, double font)
 {
     if (range.scale == ColorScale::Linear) {
         ChartMatrix matrix;
@@ -45,7 +45,7 @@ ColorBar colorBarOf(const PanelRange& range, double font)
         matrix.diverging = range.isDiverging;
         matrix.map = range.map;
         matrix.valueName = range.quantity;
-        return colorBarOf(matrix, niceTicks(range.low, range.high, 6));
+        return colorKeyOf(matrix, niceTicks(range.low, range.high, 6));
     }
     const auto entries = colorMapEntries(range.map);
     return {{entries.begin(), entries.end()},
@@ -110,7 +110,7 @@ public:
             m_shared.push_back(bar.range);
         std::erase_if(m_bars, [](const SharedBar& bar) { return !bar.range.isColor; });
         for (SharedBar& bar : m_bars) {
-            bar.colors = colorBarOf(bar.range, m_font);
+            bar.colors = colorKeyOf(bar.range, m_font);
             m_margin += 1.8 * m_font + colorBarMargin(bar.colors.ticks, m_font);
         }
         // What is read for a size is read again now that the size is known.

@@ -27,7 +27,7 @@ double colorBarMargin(const std::vector<FigureTick>& ticks, double font)
     return widest(ticks, font) + 2.2 * font;
 }
 
-void paintColorBar(PointPainter& painter, const QRectF& bar, const ColorBar& colors, double font)
+void paintColorBar(PointPainter& painter, const QRectF& bar, const ColorKey& colors, double font)
 {
     const QColor& ink = painter.colors().ink;
     const double step = bar.height() / static_cast<double>(colors.colors.size());
