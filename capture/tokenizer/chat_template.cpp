@@ -3,10 +3,12 @@
 #include "capture/tokenizer/chat_template.h"
 
 #include "capture/checkpoint/checkpoint_error.h"
+#include "capture/tokenizer/chat_families.h"
 #include "capture/tokenizer/tokenizer_error.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <vector>
 
 namespace kvloupe {
@@ -18,9 +20,9 @@ constexpr std::size_t longestTemplate = 65536;
 [[noreturn]] void refuse(std::string_view jinja)
 {
     throw TokenizerError(
-        fmt::format("the chat template {} is not one we know (known: ChatML); give the prompt as plain "
-                    "text with the model's markers written out",
-            inQuotes(jinja)));
+        fmt::format("the chat template {} is not one we know (known: {}); give the prompt as plain text with the "
+                    "model's markers written out",
+            inQuotes(jinja), chatFamilyNames));
 }
 
 /// A piece of a Jinja template: text as it is, or a tag in canonical spelling ("{%formessageinmessages%}").
@@ -78,19 +80,25 @@ void trimLine(std::string& text)
         text.resize(last == std::string::npos ? 0 : last + 1);
 }
 
+/// Where the first tag or comment begins.
+std::size_t tagBegin(std::string_view text)
+{
+    return std::min({text.find("{%"), text.find("{{"), text.find("{#")});
+}
+
 std::vector<Part> parse(std::string_view jinja)
 {
     std::vector<Part> parts;
     std::string_view rest = jinja;
     while (!rest.empty()) {
-        const std::size_t open = rest.find('{');
-        const bool isBlock = open != std::string_view::npos && rest.substr(open).starts_with("{%");
-        const bool isTag = isBlock || (open != std::string_view::npos && rest.substr(open).starts_with("{{"));
-        if (!isTag) {
+        const std::size_t open = tagBegin(rest);
+        if (open == std::string_view::npos) {
             parts.push_back({false, std::string(rest)});
             break;
         }
-        const std::size_t close = rest.find(isBlock ? "%}" : "}}", open + 2);
+        const char kind = rest[open + 1];
+        const bool isOutput = kind == '{';
+        const std::size_t close = rest.find(isOutput ? "}}" : kind == '%' ? "%}" : "#}", open + 2);
         if (close == std::string_view::npos)
             refuse(jinja);
         std::string_view inside = rest.substr(open + 2, close - open - 2);
@@ -98,7 +106,7 @@ std::vector<Part> parse(std::string_view jinja)
         if (inside.starts_with('-')) {
             inside.remove_prefix(1);
             trimBack(text);
-        } else if (isBlock) {
+        } else if (!isOutput) {
             trimLine(text);
         }
         if (!text.empty())
@@ -107,13 +115,20 @@ std::vector<Part> parse(std::string_view jinja)
         if (inside.ends_with('-')) {
             inside.remove_suffix(1);
             rest.remove_prefix(std::min(rest.find_first_not_of(blanks), rest.size()));
-        } else if (isBlock && rest.starts_with('\n')) {
+        } else if (!isOutput && rest.starts_with('\n')) {
             rest.remove_prefix(1); // trim_blocks
         }
-        parts.push_back(
-            {true, fmt::format("{}{}{}", isBlock ? "{%" : "{{", canonicalTag(inside), isBlock ? "%}" : "}}")});
+        if (kind != '#')
+            parts.push_back(
+                {true, fmt::format("{}{}{}", isOutput ? "{{" : "{%", canonicalTag(inside), isOutput ? "}}" : "%}")});
     }
     return parts;
+}
+
+/// Blanks at the end of a template, where the last tag takes them along or Jinja drops the last line break.
+bool isLastBreak(const Part& part, const std::vector<Part>& parts)
+{
+    return &part == &parts.back() && part.text == "\n";
 }
 
 } // namespace
@@ -125,10 +140,19 @@ ChatTemplate ChatTemplate::recognise(std::string_view jinja)
     if (jinja.size() > longestTemplate)
         refuse(jinja);
     std::string canonical;
-    for (const Part& part : parse(jinja)) {
-        if (!part.isTag)
+    const std::vector<Part> parts = parse(jinja);
+    for (const Part& part : parts) {
+        if (part.isTag)
+            canonical += part.text;
+        else if (!isLastBreak(part, parts))
             refuse(jinja); // text outside of tags would be written for every conversation
-        canonical += part.text;
+    }
+    ChatTemplate result;
+    if (auto family = recogniseChatFamily(canonical)) {
+        result.m_name = family->name;
+        result.m_render = std::move(family->render);
+        result.m_defaultSystemMessage = std::move(family->defaultSystemMessage);
+        return result;
     }
 
     constexpr std::string_view loop = "{%formessageinmessages%}";
@@ -142,7 +166,6 @@ ChatTemplate ChatTemplate::recognise(std::string_view jinja)
         refuse(jinja);
     rest.remove_prefix(loop.size());
     rest.remove_suffix(body.size());
-    ChatTemplate result;
     result.m_name = "chatml";
     if (!rest.empty()) {
         if (!rest.starts_with(defaultBegin) || !rest.ends_with(defaultEnd)
@@ -159,6 +182,8 @@ ChatTemplate ChatTemplate::recognise(std::string_view jinja)
 
 std::string ChatTemplate::apply(std::span<const ChatMessage> messages, bool addGenerationPrompt) const
 {
+    if (m_render)
+        return m_render(messages, addGenerationPrompt);
     std::string text;
     if (m_defaultSystemMessage && !messages.empty() && messages.front().role != "system")
         text += fmt::format("<|im_start|>system\n{}<|im_end|>\n", *m_defaultSystemMessage);

@@ -4,8 +4,6 @@
 
 #include "capture/tokenizer/normalizers/prepend_normalizer.h"
 
-#include <algorithm>
-
 namespace kvloupe {
 
 void MetaspaceStep::apply(Pieces& pieces) const
@@ -31,13 +29,14 @@ void MetaspaceStep::apply(Pieces& pieces) const
             const bool isMark = !isSpace && text.substr(at).starts_with(m_mark);
             if (m_splits && (isSpace || isMark))
                 cut();
-            const std::size_t next = isMark ? at + m_mark.size() : at + 1;
             if (isSpace) {
                 rewriter.put(m_mark, pieces.text.origin(piece.begin + at, piece.begin + at + 1));
-                at = next;
+                ++at;
                 continue;
             }
-            const std::size_t end = std::min({text.find(' ', next), text.find(m_mark, next), text.size()});
+            std::size_t end = isMark ? at + m_mark.size() : at + 1;
+            while (end < text.size() && text[end] != ' ' && !text.substr(end).starts_with(m_mark))
+                ++end;
             rewriter.keep(piece.begin + at, piece.begin + end);
             at = end;
         }
