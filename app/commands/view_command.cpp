@@ -35,6 +35,7 @@ struct ViewOptions {
     std::vector<std::string> methods;
     std::string keep;
     std::vector<std::string> views;
+    std::string theme;
     std::string size;
     std::string screenshot;
 };
@@ -69,6 +70,8 @@ ViewerRequest requestOf(const ViewOptions& options)
         request.keepPermille = static_cast<int>(
             std::lround(Budget::keep(std::string_view(options.keep)).fractionKept(1'000'000) * 1000.0));
     request.views = options.views;
+    if (!options.theme.empty())
+        request.theme = themeFromName(options.theme);
     if (!options.size.empty())
         request.size = parseSize(options.size);
     request.screenshot = options.screenshot;
@@ -120,6 +123,8 @@ void addViewCommand(CLI::App& program)
     command
         ->add_option("--show", options->views, "Views to bring to the front: samples, heads, methods, text, why, ...")
         ->type_name("VIEW");
+    command->add_option("--theme", options->theme, "Look of the window, whatever is remembered")
+        ->check(CLI::IsMember(std::vector<std::string>{"system", "light", "dark"}));
     command->add_option("--size", options->size, "Size of the window, for example 1600x1000")->type_name("WxH");
     command
         ->add_option("--screenshot", options->screenshot,

@@ -34,9 +34,10 @@ public:
     explicit ThemeSwitch(Settings* settings, QObject* parent = nullptr);
     ~ThemeSwitch() override;
 
-private:
+    /// Another theme than that of the settings, until they change.
     void wear(Theme theme);
 
+private:
     QString m_systemStyle;
     Theme m_worn = Theme::System;
 };

@@ -130,7 +130,9 @@ int runViewer(const ViewerRequest& request, const std::function<bool()>& interru
     const auto results
         = std::ranges::stable_partition(files, [](const std::filesystem::path& file) { return !isResultsFile(file); });
     const auto recordings = static_cast<std::size_t>(results.begin() - files.begin());
-    const ThemeSwitch theme(&settings);
+    ThemeSwitch theme(&settings);
+    if (request.theme)
+        theme.wear(*request.theme);
     WindowList windows(&settings);
     for (std::size_t index = 0; index < std::max<std::size_t>(1, recordings); ++index) {
         MainWindow* window = windows.add();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "views/session/main_window.h"
+#include "views/session/theme.h"
 
 #include <QSize>
 
@@ -22,6 +23,7 @@ struct ViewerRequest {
     std::vector<std::string> methods; ///< SPECs that replace the remembered ones; the first is in front
     std::optional<int> keepPermille;
     std::vector<std::string> views; ///< docks in front, by name: "text", "shots", "timeline", ...
+    std::optional<Theme> theme; ///< instead of the remembered one, which stays
     std::optional<QSize> size; ///< of the window, logical pixels
     std::filesystem::path screenshot; ///< write a picture once everything is there, then end; empty = stay open
 };
