@@ -5,7 +5,10 @@
 #include "views/session/settings.h"
 
 #include <QApplication>
-#include <QStyle>
+#include <QPainter>
+#include <QProxyStyle>
+#include <QStyleFactory>
+#include <QStyleOption>
 #include <QToolTip>
 
 #include <utility>
@@ -43,6 +46,28 @@ QPalette paletteOf(const Shades& shades)
     palette.setColor(QPalette::Disabled, QPalette::HighlightedText, shades.disabled);
     return palette;
 }
+
+/// Fusion with boxes to tick that can be seen on dark ground: it frames them in a darker shade of the window, which
+/// there is none of.
+class FramedFusion final : public QProxyStyle {
+public:
+    FramedFusion()
+        : QProxyStyle(QStringLiteral("Fusion"))
+    {
+    }
+
+    void drawPrimitive(PrimitiveElement element, const QStyleOption* option, QPainter* painter,
+        const QWidget* widget = nullptr) const override
+    {
+        QProxyStyle::drawPrimitive(element, option, painter, widget);
+        if (element != PE_IndicatorCheckBox && element != PE_IndicatorItemViewItemCheck)
+            return;
+        const QPen before = painter->pen();
+        painter->setPen(option->palette.color(QPalette::PlaceholderText));
+        painter->drawRect(option->rect.adjusted(0, 0, -1, -1));
+        painter->setPen(before);
+    }
+};
 
 } // namespace
 
@@ -106,7 +131,7 @@ void ThemeSwitch::wear(Theme theme)
         return;
     // Only Fusion draws every control in the colours of a palette; a desktop's own style mixes in its own.
     const bool isSystem = theme == Theme::System;
-    QApplication::setStyle(isSystem ? m_systemStyle : QStringLiteral("Fusion"));
+    QApplication::setStyle(isSystem ? QStyleFactory::create(m_systemStyle) : new FramedFusion);
     const QPalette palette = isSystem ? QPalette() : themePalette(theme);
     QApplication::setPalette(palette);
     QToolTip::setPalette(palette);

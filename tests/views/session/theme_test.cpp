@@ -6,6 +6,7 @@
 #include "views/session/settings.h"
 
 #include <QApplication>
+#include <QCheckBox>
 
 #include <algorithm>
 #include <cmath>
@@ -53,6 +54,21 @@ TEST_F(ThemeTest, TextStandsOutInBothThemes)
         EXPECT_GT(between(QPalette::PlaceholderText, QPalette::Base), 4.5);
         EXPECT_GT(between(QPalette::Link, QPalette::Base), 4.5);
     }
+}
+
+TEST_F(ThemeTest, ABoxToTickIsSeenOnDarkGround)
+{
+    Settings settings(nullptr);
+    settings.setTheme(Theme::Dark);
+    const ThemeSwitch theme(&settings);
+    QCheckBox box(QStringLiteral("shown"));
+    showAndWait(box, 120, 40);
+    const QImage picture = box.grab().toImage();
+    const QColor ground = QApplication::palette().color(QPalette::Window);
+    double most = 0.0;
+    for (int x = 0; x < 20; ++x) // the frame, without the text
+        most = std::max(most, contrast(picture.pixelColor(x, picture.height() / 2), ground));
+    EXPECT_GT(most, 3.0) << "WCAG 2.1, 1.4.11: controls";
 }
 
 TEST_F(ThemeTest, FollowsTheSettingsAndGivesTheDesktopItsOwnBack)
