@@ -24,6 +24,12 @@ FigureExport::FigureExport(OpenRecording* recording, QObject* parent)
     : QObject(parent)
     , m_recording(recording)
 {
+    m_writer.setMaxThreadCount(1);
+}
+
+FigureExport::~FigureExport()
+{
+    m_writer.waitForDone(); // what was asked for is written, even if the window goes
 }
 
 void FigureExport::save(const FigureSpec& spec, const std::filesystem::path& path)
@@ -41,17 +47,24 @@ void FigureExport::save(const FigureSpec& spec, const std::filesystem::path& pat
             }
             return outcome;
         },
-        [this, path](FigureOutcome outcome) {
-            try {
-                if (!outcome.data)
-                    throw FigureError(outcome.problem.toStdString());
-                AttentionFigure(std::move(*outcome.data)).save(path);
-            } catch (const std::exception& error) {
-                emit failed(QString::fromUtf8(error.what()));
-                return;
-            }
-            emit saved(QString::fromStdString(path.string()));
+        [this, path](const FigureOutcome& outcome) {
+            if (outcome.data)
+                m_writer.start([this, path, data = outcome.data] { write(std::move(*data), path); });
+            else
+                emit failed(outcome.problem);
         });
+}
+
+/// On the writer's thread; signals reach the window through its event loop.
+void FigureExport::write(FigureData data, const std::filesystem::path& path)
+{
+    try {
+        AttentionFigure(std::move(data)).save(path);
+    } catch (const std::exception& error) {
+        emit failed(QString::fromUtf8(error.what()));
+        return;
+    }
+    emit saved(QString::fromStdString(path.string()));
 }
 
 } // namespace kvloupe

@@ -2,9 +2,11 @@
 
 #pragma once
 
+#include "views/figure/figure_data.h"
 #include "views/figure/figure_spec.h"
 
 #include <QObject>
+#include <QThreadPool>
 
 #include <filesystem>
 
@@ -12,13 +14,14 @@ namespace kvloupe {
 
 class OpenRecording;
 
-/// Writes figures of the open recording: read on its I/O thread, painted and written on the window's.
+/// Writes figures of the open recording: read on its I/O thread, painted and written on a worker.
 class FigureExport final : public QObject {
     Q_OBJECT
 
 public:
     /// `recording` outlives this object.
     explicit FigureExport(OpenRecording* recording, QObject* parent = nullptr);
+    ~FigureExport() override;
 
     /// `saved` or `failed` follows; nothing without a recording.
     void save(const FigureSpec& spec, const std::filesystem::path& path);
@@ -28,7 +31,10 @@ signals:
     void failed(const QString& message);
 
 private:
+    void write(FigureData data, const std::filesystem::path& path);
+
     OpenRecording* m_recording;
+    QThreadPool m_writer;
 };
 
 } // namespace kvloupe
