@@ -6,6 +6,7 @@
 #include "core/methods/nearest_names.h"
 #include "views/composer/figure_kinds.h"
 #include "views/composer/page_figure.h"
+#include "views/composer/replay_panel.h"
 #include "views/figure/attention_panel.h"
 #include "views/figure/figure_spec.h"
 #include "views/figure/spec_fields.h"
@@ -20,9 +21,7 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <fstream>
 #include <initializer_list>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -107,20 +106,6 @@ void refuseResultOptions(const FigureOptions& options)
             {"--table", options.table.has_value()}});
 }
 
-std::string readSpec(const std::filesystem::path& path)
-{
-    static constexpr std::size_t largestSpec = std::size_t{1} << 20;
-    std::ifstream file(path, std::ios::binary);
-    if (!file)
-        throw Error(fmt::format("{}: cannot be opened", path.string()));
-    std::string text;
-    for (std::istreambuf_iterator<char> next(file), end; next != end && text.size() <= largestSpec; ++next)
-        text += *next;
-    if (text.size() > largestSpec)
-        throw Error(fmt::format("{}: larger than 1 MiB, expected a figure's description", path.string()));
-    return text;
-}
-
 template <typename Value, typename Parse>
 void choose(const std::optional<std::string>& text, std::string_view option, Value& value, Parse parse,
     std::string_view expected)
@@ -193,6 +178,18 @@ SparsityFigure sparsityFigure(const FigureOptions& options, SparsityFigure figur
     return figure;
 }
 
+void takeMethods(const FigureOptions& options, std::vector<std::string>& methods, Budget& budget)
+{
+    if (!options.methods.empty())
+        methods = options.methods;
+    if (options.keep)
+        budget = Budget::keep(std::string_view(*options.keep));
+    if (options.capacity)
+        budget = Budget::capacity(*options.capacity);
+    if (options.compressionRatio)
+        budget = Budget::compressionRatio(std::string_view(*options.compressionRatio));
+}
+
 FigureSpec attentionFigure(const FigureOptions& options, FigureSpec spec)
 {
     refuseResultOptions(options);
@@ -206,14 +203,7 @@ FigureSpec attentionFigure(const FigureOptions& options, FigureSpec spec)
     take(options.sample, spec.sample);
     take(options.layer, spec.layer);
     take(options.head, spec.head);
-    if (!options.methods.empty())
-        spec.methods = options.methods;
-    if (options.keep)
-        spec.budget = Budget::keep(std::string_view(*options.keep));
-    if (options.capacity)
-        spec.budget = Budget::capacity(*options.capacity);
-    if (options.compressionRatio)
-        spec.budget = Budget::compressionRatio(std::string_view(*options.compressionRatio));
+    takeMethods(options, spec.methods, spec.budget);
     choose(options.colorMap, "--colormap", spec.colorMap, colorMapFromName, "viridis, cividis, magma, inferno or grey");
     choose(options.scale, "--scale", spec.scale, colorScaleFromName, "linear, log or sqrt");
     choose(
@@ -242,6 +232,34 @@ FigureSpec attentionFigure(const FigureOptions& options, FigureSpec spec)
     spec.showTokens &= !options.noTokens;
     spec.showSpans &= !options.noSpans;
     checkFigureSpec(spec);
+    return spec;
+}
+
+ReplaySpec replayFigure(const FigureOptions& options, ReplaySpec spec)
+{
+    refuseResultOptions(options);
+    refuse(options,
+        {{"--measure", options.measure.has_value()}, {"--columns", options.columns.has_value()},
+            {"--colormap", options.colorMap.has_value()}, {"--scale", options.scale.has_value()},
+            {"--pooling", options.pooling.has_value()}, {"--low", options.low.has_value()},
+            {"--high", options.high.has_value()}, {"--queries", options.queries.has_value()},
+            {"--no-shade", options.noShade}, {"--no-tokens", options.noTokens}, {"--no-spans", options.noSpans}});
+    if (options.inputs.size() > 1)
+        throw Error(fmt::format("figure {}: found {} recordings, expected one", options.name, options.inputs.size()));
+    if (!options.inputs.empty())
+        spec.recording = options.inputs.front();
+    take(options.sample, spec.sample);
+    take(options.layer, spec.layer);
+    take(options.head, spec.head);
+    takeMethods(options, spec.methods, spec.budget);
+    if (options.keys)
+        spec.keys = parseTokenRange(*options.keys, "--keys", -1);
+    take(options.title, spec.title);
+    take(options.width, spec.widthMm);
+    take(options.height, spec.heightMm);
+    take(options.font, spec.fontPoints);
+    take(options.dpi, spec.dpi);
+    checkReplaySpec(spec);
     return spec;
 }
 
@@ -296,6 +314,8 @@ AnyFigure figureNamed(const FigureOptions& options, const std::string& name)
         return std::make_shared<ResultsPanel>(resultsFigure(options, *results));
     if (const auto sparsity = sparsityFigureOf(name))
         return std::make_shared<SparsityPanel>(sparsityFigure(options, *sparsity));
+    if (isReplayFigure(name))
+        return std::make_shared<ReplayPanel>(name, replayFigure(options, {}));
     const std::vector<std::string> names = panelNames();
     throw Error(fmt::format("no figure is called \"{}\"{}; expected one of {}, or a SPEC.json", shownName(name),
         didYouMean(name, names), fmt::join(names, ", ")));
@@ -304,7 +324,7 @@ AnyFigure figureNamed(const FigureOptions& options, const std::string& name)
 AnyFigure figureFromSpec(const FigureOptions& options)
 {
     const std::filesystem::path path = options.name;
-    const std::string text = readSpec(path);
+    const std::string text = readSpecText(path);
     const std::string name = figureNameOf(text, path);
     if (name == pageFigureName)
         return pageFigure(options, pageFromJson(text, path));
@@ -312,6 +332,12 @@ AnyFigure figureFromSpec(const FigureOptions& options)
         return std::make_shared<ResultsPanel>(resultsFigure(options, resultsFigureFromJson(text, path)));
     if (sparsityFigureOf(name))
         return std::make_shared<SparsityPanel>(sparsityFigure(options, sparsityFigureFromJson(text, path)));
+    if (isReplayFigure(name)) {
+        SpecFields fields(text, path);
+        ReplaySpec spec = replaySpecFromFields(fields);
+        fields.rejectUnknown();
+        return std::make_shared<ReplayPanel>(name, replayFigure(options, std::move(spec)));
+    }
     if (name != attentionName)
         throw Error(fmt::format("{}: field \"figure\" is \"{}\", expected {} or one of {}", options.name,
             shownName(name), pageFigureName, fmt::join(panelNames(), ", ")));
@@ -355,7 +381,7 @@ void addFigureCommand(CLI::App& program)
         ->add_option("NAME", options->name,
             "attention: the map of one head; accuracy, relative-drop, nll, kl: results by task, method and budget; "
             "published: what the paper prints; sparsity, cumulative, spans: how concentrated attention is, and on "
-            "what; or a SPEC.json "
+            "what; overlap, shots, timeline, text, heads: what methods keep of a sample; or a SPEC.json "
             "with these options as fields, or with panels of a page")
         ->required();
     command->add_option("INPUTS", options->inputs,

@@ -2,6 +2,7 @@
 
 #include "views/composer/figure_kinds.h"
 
+#include "views/composer/replay_panel.h"
 #include "views/figure/attention_panel.h"
 #include "views/figure/spec_fields.h"
 #include "views/results/results_figure.h"
@@ -21,7 +22,7 @@ constexpr const char* attentionName = "attention";
 std::vector<std::string> panelNames()
 {
     std::vector<std::string> names{attentionName};
-    for (const auto& more : {resultsFigureNames(), sparsityFigureNames()})
+    for (const auto& more : {resultsFigureNames(), sparsityFigureNames(), replayFigureNames()})
         names.insert(names.end(), more.begin(), more.end());
     return names;
 }
@@ -36,6 +37,8 @@ std::shared_ptr<const PanelSpec> panelFromFields(SpecFields& fields)
         return std::make_shared<ResultsPanel>(resultsFigureFromFields(fields));
     if (sparsityFigureOf(name))
         return std::make_shared<SparsityPanel>(sparsityFigureFromFields(fields));
+    if (isReplayFigure(name))
+        return std::make_shared<ReplayPanel>(name, replaySpecFromFields(fields));
     fields.fail("figure", fmt::format("one of {}", fmt::join(panelNames(), ", ")));
 }
 

@@ -4,6 +4,7 @@
 
 #include "views/figure/color_bar_painter.h"
 #include "views/figure/point_painter.h"
+#include "views/figure/replay_spec.h"
 
 #include <QCoreApplication>
 
@@ -25,21 +26,6 @@ constexpr double shareOfPaper = 0.75; ///< in columns that are paled
 QString translate(const char* text)
 {
     return QCoreApplication::translate("AttentionFigure", text);
-}
-
-/// "keep 0.3"
-QString budgetText(const Budget& budget)
-{
-    const QString value = QString::fromStdString(budget.text());
-    switch (budget.kind()) {
-    case BudgetKind::Keep:
-        return translate("keep %1").arg(value);
-    case BudgetKind::Capacity:
-        return translate("%1 tokens per head").arg(value);
-    case BudgetKind::CompressionRatio:
-        return translate("compression ratio %1").arg(value);
-    }
-    Q_UNREACHABLE();
 }
 
 /// One pixel per column of the map: the method's colour where tokens are kept, in proportion where a pixel holds

@@ -15,12 +15,53 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string rangeText(const TokenRange& range)
+} // namespace
+
+std::string tokenRangeText(const TokenRange& range)
 {
     return range.end < 0 ? fmt::format("{}:", range.begin) : fmt::format("{}:{}", range.begin, range.end);
 }
 
-} // namespace
+void readBudget(SpecFields& fields, Budget& budget)
+{
+    int budgets = 0;
+    const auto decimal = [&](const std::string& field, auto make) {
+        if (const Json* value = fields.find(field)) {
+            if (!value->is_number() && !value->is_string())
+                fields.fail(field, "a number");
+            // Budgets are exact decimals: what the user typed, not the nearest double.
+            budget = make(value->is_string() ? value->get<std::string>() : value->dump());
+            ++budgets;
+        }
+    };
+    decimal("keep", [](const std::string& value) { return Budget::keep(std::string_view(value)); });
+    decimal("compression_ratio",
+        [](const std::string& value) { return Budget::compressionRatio(std::string_view(value)); });
+    int capacity = 0;
+    fields.integer("capacity", capacity);
+    if (capacity > 0) {
+        budget = Budget::capacity(capacity);
+        ++budgets;
+    }
+    if (budgets > 1)
+        throw FigureError(
+            fmt::format("{}: found several of keep, capacity, compression_ratio, expected one", fields.where()));
+}
+
+void writeBudget(const Budget& budget, Json& object)
+{
+    switch (budget.kind()) {
+    case BudgetKind::Keep:
+        object["keep"] = budget.text();
+        break;
+    case BudgetKind::Capacity:
+        object["capacity"] = std::stoll(budget.text());
+        break;
+    case BudgetKind::CompressionRatio:
+        object["compression_ratio"] = budget.text();
+        break;
+    }
+}
 
 TokenRange parseTokenRange(std::string_view text, std::string_view field, std::int64_t end)
 {
@@ -82,28 +123,7 @@ FigureSpec figureSpecFromFields(SpecFields& fields)
     fields.integer("layer", spec.layer);
     fields.integer("head", spec.head);
     fields.texts("methods", spec.methods);
-    int budgets = 0;
-    const auto decimal = [&](const std::string& field, auto make) {
-        if (const Json* value = fields.find(field)) {
-            if (!value->is_number() && !value->is_string())
-                fields.fail(field, "a number");
-            // Budgets are exact decimals: what the user typed, not the nearest double.
-            spec.budget = make(value->is_string() ? value->get<std::string>() : value->dump());
-            ++budgets;
-        }
-    };
-    decimal("keep", [](const std::string& value) { return Budget::keep(std::string_view(value)); });
-    decimal("compression_ratio",
-        [](const std::string& value) { return Budget::compressionRatio(std::string_view(value)); });
-    int capacity = 0;
-    fields.integer("capacity", capacity);
-    if (capacity > 0) {
-        spec.budget = Budget::capacity(capacity);
-        ++budgets;
-    }
-    if (budgets > 1)
-        throw FigureError(
-            fmt::format("{}: found several of keep, capacity, compression_ratio, expected one", fields.where()));
+    readBudget(fields, spec.budget);
     fields.choice("colormap", spec.colorMap, colorMapFromName, "viridis, cividis, magma, inferno or grey");
     fields.choice("scale", spec.scale, colorScaleFromName, "linear, log or sqrt");
     fields.choice(
@@ -144,26 +164,16 @@ nlohmann::ordered_json figureSpecToJson(const FigureSpec& spec)
     object["layer"] = spec.layer;
     object["head"] = spec.head;
     object["methods"] = spec.methods;
-    switch (spec.budget.kind()) {
-    case BudgetKind::Keep:
-        object["keep"] = spec.budget.text();
-        break;
-    case BudgetKind::Capacity:
-        object["capacity"] = std::stoll(spec.budget.text());
-        break;
-    case BudgetKind::CompressionRatio:
-        object["compression_ratio"] = spec.budget.text();
-        break;
-    }
+    writeBudget(spec.budget, object);
     object["colormap"] = colorMapName(spec.colorMap);
     object["scale"] = colorScaleName(spec.scale);
     object["low"] = spec.range.low;
     object["high"] = spec.range.high;
     object["pooling"] = poolingName(spec.pooling);
     if (spec.queries)
-        object["queries"] = rangeText(*spec.queries);
+        object["queries"] = tokenRangeText(*spec.queries);
     if (spec.keys)
-        object["keys"] = rangeText(*spec.keys);
+        object["keys"] = tokenRangeText(*spec.keys);
     object["shade"] = spec.shadeDropped;
     object["tokens"] = spec.showTokens;
     object["spans"] = spec.showSpans;

@@ -61,6 +61,12 @@ nlohmann::ordered_json figureSpecToJson(const FigureSpec& spec);
 /// `field`.
 TokenRange parseTokenRange(std::string_view text, std::string_view field, std::int64_t end);
 
+/// Reads "keep", "capacity" or "compression_ratio", at most one of them. Throws FigureError.
+void readBudget(SpecFields& fields, Budget& budget);
+void writeBudget(const Budget& budget, nlohmann::ordered_json& object);
+/// "100:200", "100:" if it goes to the end.
+std::string tokenRangeText(const TokenRange& range);
+
 /// Throws FigureError for sizes, fonts and densities that make no picture.
 void checkFigureSpec(const FigureSpec& spec);
 

@@ -13,6 +13,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -66,6 +67,33 @@ public:
     virtual PaintedPanel layOut(const PanelFrame& frame) const = 0;
     /// Exactly what is shown.
     virtual FigureTable table() const = 0;
+};
+
+/// A panel whose maker has its words and paints by a function.
+class PanelParts final : public PanelData {
+public:
+    struct Parts {
+        QString title;
+        QString caption;
+        QString description;
+        FigureTable table;
+        bool canStretch = false;
+        std::function<PaintedPanel(const PanelFrame&)> layOut; ///< the panel without its title
+    };
+
+    /// `ownTitle`: replaces the title if there is one.
+    PanelParts(Parts parts, const std::optional<std::string>& ownTitle);
+
+    QString title() const override { return m_parts.title; }
+    QString caption() const override { return m_parts.caption; }
+    QString description() const override { return m_parts.description; }
+    std::vector<PanelRange> ranges() const override { return {}; }
+    bool canStretch() const override { return m_parts.canStretch; }
+    PaintedPanel layOut(const PanelFrame& frame) const override;
+    FigureTable table() const override { return m_parts.table; }
+
+private:
+    Parts m_parts;
 };
 
 /// One figure of any kind as a SPEC describes it: alone in a file, or a panel of a page.

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <fstream>
 
 #include <cmath>
 #include <limits>
@@ -152,9 +153,26 @@ void SpecFields::rejectUnknown() const
     }
 }
 
+std::string readSpecText(const std::filesystem::path& path)
+{
+    constexpr std::size_t largestSpec = std::size_t{1} << 20;
+    std::ifstream file(path, std::ios::binary);
+    if (!file)
+        throw FigureError(fmt::format("{}: cannot be opened", path.string()));
+    std::string text(largestSpec + 1, '\0');
+    file.read(text.data(), static_cast<std::streamsize>(text.size()));
+    if (file.bad() || !file.eof())
+        throw FigureError(
+            fmt::format("{}: found a folder or more than 1 MiB, expected a figure's description", path.string()));
+    text.resize(static_cast<std::size_t>(file.gcount()));
+    return text;
+}
+
 std::string writtenPath(const std::filesystem::path& path, const std::filesystem::path& folder)
 {
     const std::filesystem::path absolute = std::filesystem::absolute(path).lexically_normal();
+    if (folder.empty())
+        return absolute.string();
     const std::filesystem::path relative
         = absolute.lexically_relative(std::filesystem::absolute(folder).lexically_normal());
     return relative.empty() || *relative.begin() == ".." ? absolute.string() : relative.string();

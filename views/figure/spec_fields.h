@@ -70,7 +70,11 @@ private:
     std::set<std::string> m_known;
 };
 
+/// The whole file, at most 1 MiB. Throws FigureError.
+std::string readSpecText(const std::filesystem::path& path);
+
 /// A path as a file in `folder` names it: relative if it lies there or below, so that both can be moved together.
+/// In no folder it is absolute.
 std::string writtenPath(const std::filesystem::path& path, const std::filesystem::path& folder);
 
 /// Which figure a SPEC describes: its field "figure", "attention" without one.

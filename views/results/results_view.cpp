@@ -340,6 +340,17 @@ QString ResultsView::commandLine() const
     return QString::fromStdString(resultsCommandLine(m_model->spec(), m_model->files(), "results.pdf"));
 }
 
+std::shared_ptr<const PanelSpec> ResultsView::figure() const
+{
+    if (m_model->chart().panels.empty())
+        return nullptr;
+    ResultsFigure figure;
+    for (const std::filesystem::path& file : m_model->files())
+        figure.files.push_back(std::filesystem::absolute(file));
+    figure.spec = m_model->spec();
+    return std::make_shared<ResultsPanel>(std::move(figure));
+}
+
 void ResultsView::dragEnterEvent(QDragEnterEvent* event)
 {
     if (!localFiles(event->mimeData()).isEmpty())

@@ -8,6 +8,7 @@
 #include <QWidget>
 
 #include <filesystem>
+#include <memory>
 #include <string>
 
 class QAction;
@@ -22,6 +23,7 @@ namespace kvloupe {
 
 class ChartExporter;
 class ChartView;
+class PanelSpec;
 
 /// A sample of a run, with all that is needed to find, or to make, a recording of it.
 struct ChosenSample {
@@ -54,6 +56,8 @@ public:
     void saveFigure(const std::filesystem::path& path);
     /// `kvloupe figure ...` that makes the same chart.
     QString commandLine() const;
+    /// The chart on show as a panel; null if there is none.
+    std::shared_ptr<const PanelSpec> figure() const;
 
 signals:
     void sampleChosen(const kvloupe::ChosenSample& sample);

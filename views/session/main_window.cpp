@@ -2,6 +2,8 @@
 
 #include "views/session/main_window.h"
 
+#include "views/composer/composer_desk.h"
+#include "views/figure/attention_panel.h"
 #include "views/heads/head_wall.h"
 #include "views/map/map_comparison.h"
 #include "views/map/map_grid.h"
@@ -66,6 +68,7 @@ MainWindow::MainWindow(Settings* settings, QWidget* parent)
     , m_methodHistory(nullptr)
     , m_selectionHistory(new SelectionHistory(m_selection, this))
     , m_figures(new FigureExport(m_recording, this))
+    , m_composerDesk(new ComposerDesk(settings, this))
     , m_sampleFinder(new SampleFinder(models(), this))
     , m_map(nullptr)
     , m_headWall(new HeadWall(m_selection))
@@ -89,6 +92,7 @@ MainWindow::MainWindow(Settings* settings, QWidget* parent)
     connectModels();
     buildCentre();
     buildDocks();
+    offerFigures();
     buildMenus();
     connectViews();
     if (!restoreGeometry(m_settings->windowGeometry()))
@@ -165,6 +169,20 @@ void MainWindow::buildDocks()
         {.area = Qt::BottomDockWidgetArea, .tabWith = QStringLiteral("textDock"), .digit = Qt::Key_9, .isOpen = false});
 }
 
+void MainWindow::offerFigures()
+{
+    const auto map = [this]() -> std::shared_ptr<const PanelSpec> {
+        if (!m_recording->sample())
+            return nullptr;
+        FigureSpec spec = currentFigure();
+        spec.recording = std::filesystem::absolute(spec.recording);
+        return std::make_shared<AttentionPanel>(std::move(spec));
+    };
+    m_composerDesk->setOffers(
+        {{tr("Attention map"), m_map, map}, {tr("Results"), m_resultsView, [this] { return m_resultsView->figure(); }},
+            {tr("Sparsity"), m_sparsityView, [this] { return m_sparsityView->figure(); }}});
+}
+
 void MainWindow::connectModels()
 {
     connect(m_recording, &OpenRecording::sampleChanged, m_replay,
@@ -185,6 +203,7 @@ void MainWindow::connectModels()
     connect(m_selection, &Selection::keepChanged, m_settings, &Settings::setKeepPermille);
     connect(m_methods, &MethodModel::methodsChanged, this, [this] { m_settings->setMethods(m_methods->toSpecs()); });
     connect(m_session, &Session::failed, this, &MainWindow::report);
+    connect(m_composerDesk, &ComposerDesk::figureSaved, this, &MainWindow::figureSaved);
     connect(m_figures, &FigureExport::failed, this, &MainWindow::report);
     connect(m_figures, &FigureExport::saved, this, [this](const QString& path) {
         m_activity->setText(tr("Wrote %1").arg(path));

@@ -18,6 +18,7 @@ class QStackedWidget;
 
 namespace kvloupe {
 
+class ComposerDesk;
 class ErrorBar;
 class ExplanationModel;
 class FigureExport;
@@ -82,6 +83,7 @@ public:
     WhyPanel* whyPanel() const { return m_whyPanel; }
     ResultsView* resultsView() const { return m_resultsView; }
     SparsityView* sparsityView() const { return m_sparsityView; }
+    ComposerDesk* composerDesk() const { return m_composerDesk; }
     ErrorBar* errorBar() const { return m_errorBar; }
     QString statusLine() const;
 
@@ -113,6 +115,7 @@ private:
 
     ViewModels models() const { return {m_selection, m_recording, m_methods, m_replay}; }
     void buildCentre();
+    void offerFigures();
     void buildDocks();
     void buildMenus();
     void buildEditMenu();
@@ -145,6 +148,7 @@ private:
     MethodHistory* m_methodHistory;
     SelectionHistory* m_selectionHistory;
     FigureExport* m_figures;
+    ComposerDesk* m_composerDesk;
     SampleFinder* m_sampleFinder;
     QString m_lastProblem;
 

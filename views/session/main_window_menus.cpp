@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
+#include "views/composer/composer_desk.h"
 #include "views/heads/head_wall.h"
 #include "views/map/map_comparison.h"
 #include "views/map/map_grid.h"
@@ -55,6 +56,7 @@ void MainWindow::buildMenus()
     m_exportAction = file->addAction(
         tr("&Export Figure..."), QKeySequence(Qt::CTRL | Qt::Key_E), this, &MainWindow::showExportDialog);
     m_exportAction->setEnabled(false);
+    file->addActions({m_composerDesk->addAction(), m_composerDesk->showAction()});
     file->addSeparator();
     QAction* quit = file->addAction(tr("&Quit"), QKeySequence::Quit, qApp, &QApplication::closeAllWindows);
     quit->setMenuRole(QAction::QuitRole);

@@ -24,6 +24,7 @@ constexpr QLatin1String keepKey("methods/keep_permille");
 constexpr QLatin1String methodsKey("methods/specs");
 constexpr QLatin1String recentKey("files/recent");
 constexpr QLatin1String exportKey("files/export_folder");
+constexpr QLatin1String figurePageKey("figure/page");
 constexpr QLatin1String themeKey("window/theme");
 constexpr QLatin1String geometryKey("window/geometry");
 constexpr QLatin1String stateKey("window/state");
@@ -52,6 +53,7 @@ Settings::Settings(QSettings* store, QObject* parent)
     m_methods = m_store->value(methodsKey).toStringList();
     m_recentFiles = m_store->value(recentKey).toStringList().mid(0, mostRecentFiles);
     m_exportFolder = m_store->value(exportKey).toString();
+    m_figurePage = m_store->value(figurePageKey).toString();
     m_theme = themeFromName(text(themeKey)).value_or(m_theme);
     m_windowGeometry = m_store->value(geometryKey).toByteArray();
     m_windowState = m_store->value(stateKey).toByteArray();
@@ -119,6 +121,14 @@ void Settings::setExportFolder(const QString& folder)
         return;
     m_exportFolder = folder;
     store(exportKey, folder);
+}
+
+void Settings::setFigurePage(const QString& page)
+{
+    if (m_figurePage == page)
+        return;
+    m_figurePage = page;
+    store(figurePageKey, page);
 }
 
 void Settings::setTheme(Theme theme)

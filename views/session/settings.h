@@ -44,6 +44,10 @@ public:
     const QString& exportFolder() const { return m_exportFolder; }
     void setExportFolder(const QString& folder);
 
+    /// The page that was last put together, as its file; empty without.
+    const QString& figurePage() const { return m_figurePage; }
+    void setFigurePage(const QString& page);
+
     Theme theme() const { return m_theme; }
     void setTheme(Theme theme);
 
@@ -64,6 +68,7 @@ private:
     QStringList m_methods;
     QStringList m_recentFiles;
     QString m_exportFolder;
+    QString m_figurePage;
     Theme m_theme = Theme::System;
     QByteArray m_windowGeometry;
     QByteArray m_windowState;

@@ -48,6 +48,8 @@ std::vector<Gesture> gestures()
         {timeline, tr("Wheel, drag, double click"), tr("zoom, move, show all tokens")},
         {window, tr("Ctrl+O, F5"), tr("open a recording, read it again")},
         {window, tr("Ctrl+E"), tr("export the figure as PDF, SVG, PNG or CSV")},
+        {window, tr("Ctrl+Shift+E, Ctrl+Shift+G"),
+            tr("add the view to the figure of several panels, show that figure")},
         {window, tr("F6"), tr("next panel")},
         {window, tr("Ctrl+Z, Ctrl+Shift+Z"), tr("undo and redo an edit of shots or methods")},
         {window, tr("Alt+1 to Alt+9, Alt+0"),

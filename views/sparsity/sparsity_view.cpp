@@ -261,6 +261,18 @@ void SparsityView::saveFigure(const std::filesystem::path& path)
         m_exporter->save(m_model->chart(), ChartPage(), sparsityDescription(*m_model->data()), path);
 }
 
+std::shared_ptr<const PanelSpec> SparsityView::figure() const
+{
+    if (!m_model->data())
+        return nullptr;
+    SparsityFigure figure;
+    figure.request = m_model->request();
+    for (std::filesystem::path& recording : figure.request.recordings)
+        recording = std::filesystem::absolute(recording);
+    figure.measure = m_model->measure();
+    return std::make_shared<SparsityPanel>(std::move(figure));
+}
+
 QString SparsityView::commandLine() const
 {
     return QString::fromStdString(sparsityCommandLine(m_model->request(), m_model->measure(), "sparsity.pdf"));

@@ -7,6 +7,7 @@
 #include <QWidget>
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -20,6 +21,7 @@ namespace kvloupe {
 
 class ChartExporter;
 class ChartView;
+class PanelSpec;
 class Selection;
 
 /// How concentrated attention is, by layer and head, of the recording in view and of a second one beside it.
@@ -50,6 +52,8 @@ public:
     void saveFigure(const std::filesystem::path& path);
     /// `kvloupe figure ...` that makes the maps and means again.
     QString commandLine() const;
+    /// Maps and means as a panel; null if there are none.
+    std::shared_ptr<const PanelSpec> figure() const;
 
 signals:
     void headChosen(int layer, int head);

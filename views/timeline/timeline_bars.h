@@ -48,7 +48,6 @@ private:
     std::int64_t stepAt(double y) const;
     void setView(double begin, double end);
     void choose(std::int64_t token, std::int64_t step);
-    QImage bars(const HeadLife& life, int width, int height) const;
     void paintMarks(QPainter& painter, const HeadLife& life) const;
     void paintLost(QPainter& painter, const HeadLife& life) const;
     void paintAxes(QPainter& painter, const HeadLife& life) const;

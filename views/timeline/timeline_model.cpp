@@ -70,29 +70,27 @@ QString HeadLife::tokenText(std::int64_t token) const
         .arg(static_cast<double>(missed->wantedMass[index]), 0, 'g', 3);
 }
 
+void HeadLife::fill(const Recording& recording, const ScoredSample& scored, const Budget& budget)
+{
+    CacheTimeline whole = Replay(recording).timeline(sample->sample, scored, budget);
+    std::vector<HeadTimeline>& sets = whole.layers.at(layer);
+    const int heads = sample->model.numHeads;
+    timeline = std::move(sets[static_cast<std::size_t>(head) * sets.size() / static_cast<std::size_t>(heads)]);
+    fidelity = whole.fidelity;
+    promptTokens = whole.promptTokens;
+    steps = whole.steps;
+    if (steps == 0 || !recording.layer(sample->sample, layer).hasQueriesKeys)
+        return;
+    RecordedDecodeRows rows(recording, sample->sample, layer, steps);
+    missed = missedAttention(timeline, promptTokens, steps, head, rows);
+}
+
 struct TimelineModel::Job {
     std::uint64_t generation = 0;
     std::shared_ptr<const ScoredSample> scored;
     Budget budget;
     HeadLife life;
     QString problem;
-
-    void run(const Recording& recording)
-    {
-        const int sample = life.sample->sample;
-        CacheTimeline timeline = Replay(recording).timeline(sample, *scored, budget);
-        std::vector<HeadTimeline>& sets = timeline.layers.at(life.layer);
-        const int heads = life.sample->model.numHeads;
-        life.timeline
-            = std::move(sets[static_cast<std::size_t>(life.head) * sets.size() / static_cast<std::size_t>(heads)]);
-        life.fidelity = timeline.fidelity;
-        life.promptTokens = timeline.promptTokens;
-        life.steps = timeline.steps;
-        if (life.steps == 0 || !recording.layer(sample, life.layer).hasQueriesKeys)
-            return;
-        RecordedDecodeRows rows(recording, sample, life.layer, life.steps);
-        life.missed = missedAttention(life.timeline, life.promptTokens, life.steps, life.head, rows);
-    }
 };
 
 TimelineModel::TimelineModel(const ViewModels& models, QObject* parent)
@@ -161,7 +159,7 @@ void TimelineModel::request()
         this, RecordingSource::Priority::Background,
         [job](RecordingAccess& access) {
             try {
-                job->run(access.recording);
+                job->life.fill(access.recording, *job->scored, job->budget);
             } catch (const std::exception& error) {
                 job->problem = QString::fromUtf8(error.what());
             }

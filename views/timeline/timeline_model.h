@@ -19,6 +19,8 @@
 
 namespace kvloupe {
 
+class Budget;
+class Recording;
 class ScoredSample;
 
 /// The life of every token in the cache that the head in view reads, under the method in front.
@@ -34,6 +36,8 @@ struct HeadLife {
     HeadTimeline timeline;
     std::optional<MissedAttention> missed; ///< nothing if no rows were recorded
 
+    /// Replays the method for `sample`, `layer` and `head`, which are set. Belongs on the thread that owns `recording`.
+    void fill(const Recording& recording, const ScoredSample& scored, const Budget& budget);
     std::int64_t tokens() const { return promptTokens + steps; }
     /// Step with which a token enters: 0 = with the prompt.
     std::int64_t birth(std::int64_t token) const { return token < promptTokens ? 0 : token - promptTokens + 1; }
