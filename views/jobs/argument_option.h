@@ -17,6 +17,11 @@
 
 namespace kvloupe {
 
+/// What is said of arguments.
+struct ArgumentText {
+    Q_DECLARE_TR_FUNCTIONS(ArgumentText)
+};
+
 /// What is wrong with a command line that was to be read back.
 class ArgumentError : public Error {
 public:
@@ -102,14 +107,14 @@ template <class Arguments, class Access> ArgumentOption<Arguments> numberOption(
         }};
 }
 
-/// `command`, `model` and the options, one word each. A value that begins with - is written as --name=value, so that
+/// `command`, the model and the options, one word each. A value that begins with - is written as --name=value, so that
 /// none can be taken for an option.
 template <class Arguments>
-QStringList writeArguments(const QString& command, const QString& model,
-    const std::vector<ArgumentOption<Arguments>>& options, const Arguments& arguments)
+QStringList writeArguments(
+    const QString& command, const std::vector<ArgumentOption<Arguments>>& options, const Arguments& arguments)
 {
     // The model first: options that take several words would take it too.
-    QStringList words{command, model};
+    QStringList words{command, arguments.model};
     for (const ArgumentOption<Arguments>& option : options)
         for (const QString& value : option.values(arguments)) {
             if (!option.takesValue)
@@ -124,12 +129,12 @@ QStringList writeArguments(const QString& command, const QString& model,
 
 /// Reads what writeArguments wrote. Throws ArgumentError naming the word that does not fit.
 template <class Arguments>
-Arguments readArguments(const QString& command, QString Arguments::*model,
-    const std::vector<ArgumentOption<Arguments>>& options, const QStringList& words)
+Arguments readArguments(
+    const QString& command, const std::vector<ArgumentOption<Arguments>>& options, const QStringList& words)
 {
     const auto fail = [](const QString& message) { throw ArgumentError(message.toStdString()); };
     if (words.isEmpty() || words.front() != command)
-        fail(QCoreApplication::translate("Arguments", "found %1, expected the command %2")
+        fail(ArgumentText::tr("found %1, expected the command %2")
                  .arg(words.value(0, QStringLiteral("nothing")), command));
     Arguments arguments;
     bool hasModel = false;
@@ -137,8 +142,8 @@ Arguments readArguments(const QString& command, QString Arguments::*model,
         const QString& word = words[at];
         if (!word.startsWith(u'-')) {
             if (hasModel)
-                fail(QCoreApplication::translate("Arguments", "found a second model \"%1\", expected one").arg(word));
-            arguments.*model = word;
+                fail(ArgumentText::tr("found a second model \"%1\", expected one").arg(word));
+            arguments.model = word;
             hasModel = true;
             continue;
         }
@@ -146,16 +151,15 @@ Arguments readArguments(const QString& command, QString Arguments::*model,
         const QString name = word.left(equals < 0 ? word.size() : equals);
         const auto option = std::ranges::find(options, name, &ArgumentOption<Arguments>::name);
         if (option == options.end() || (!option->takesValue && equals >= 0))
-            fail(QCoreApplication::translate("Arguments", "found \"%1\", expected an option of %2").arg(word, command));
+            fail(ArgumentText::tr("found \"%1\", expected an option of %2").arg(word, command));
         QString value;
         if (option->takesValue) {
             if (equals < 0 && (at + 1 == words.size() || words[at + 1].startsWith(u'-')))
-                fail(QCoreApplication::translate("Arguments", "%1: found nothing, expected a value").arg(name));
+                fail(ArgumentText::tr("%1: found nothing, expected a value").arg(name));
             value = equals < 0 ? words[++at] : word.mid(equals + 1);
         }
         if (!option->read(arguments, value))
-            fail(QCoreApplication::translate("Arguments", "%1: found \"%2\", expected another kind of value")
-                     .arg(name, value));
+            fail(ArgumentText::tr("%1: found \"%2\", expected another kind of value").arg(name, value));
     }
     return arguments;
 }

@@ -54,11 +54,10 @@ const std::vector<Option>& options()
 }
 
 void checkPattern(
-    FieldProblems& problems, const char* field, const QString& value, const char* pattern, const char* expected)
+    FieldProblems& problems, const char* field, const QString& value, const char* pattern, const QString& expected)
 {
     if (!value.isEmpty() && !QRegularExpression(QLatin1String(pattern)).match(value).hasMatch())
-        problems.push_back({QLatin1String(field),
-            QCoreApplication::translate("Arguments", "Found \"%1\", expected %2").arg(value, QLatin1String(expected))});
+        problems.push_back({QLatin1String(field), ArgumentText::tr("Found \"%1\", expected %2").arg(value, expected)});
 }
 
 } // namespace
@@ -68,12 +67,12 @@ QStringList CaptureArguments::toArguments() const
     CaptureArguments written = *this;
     if (source != PromptSource::Suite)
         written.suite = {};
-    return writeArguments(QStringLiteral("capture"), model, options(), written);
+    return writeArguments(QStringLiteral("capture"), options(), written);
 }
 
 CaptureArguments CaptureArguments::fromArguments(const QStringList& words)
 {
-    CaptureArguments arguments = readArguments(QStringLiteral("capture"), &CaptureArguments::model, options(), words);
+    CaptureArguments arguments = readArguments(QStringLiteral("capture"), options(), words);
     if (!arguments.suite.name.isEmpty()) {
         if (!arguments.prompt.isEmpty())
             throw ArgumentError("found a prompt and a suite, expected one of them");
@@ -85,27 +84,27 @@ CaptureArguments CaptureArguments::fromArguments(const QStringList& words)
 FieldProblems CaptureArguments::problems() const
 {
     FieldProblems result;
-    const auto say = [](const char* message) { return QCoreApplication::translate("Arguments", message); };
     const QString promptField = QStringLiteral("prompt");
     checkModel(result, model);
     if (source == PromptSource::Suite) {
         checkSuite(result, suite);
     } else if (source == PromptSource::Text) {
         if (prompt.isEmpty())
-            result.push_back({promptField, say("Type the prompt")});
+            result.push_back({promptField, ArgumentText::tr("Type the prompt")});
         else if (prompt.toUtf8().size() > longestPrompt)
-            result.push_back({promptField, say("Too long for a command line; save it in a file and choose that")});
+            result.push_back(
+                {promptField, ArgumentText::tr("Too long for a command line; save it in a file and choose that")});
         else if (prompt.contains(QChar(0)))
-            result.push_back({promptField, say("Holds a character 0, which no command line can carry")});
+            result.push_back({promptField, ArgumentText::tr("Holds a character 0, which no command line can carry")});
     } else if (prompt.isEmpty()) {
-        result.push_back({promptField, say("Choose the file")});
+        result.push_back({promptField, ArgumentText::tr("Choose the file")});
     } else {
         checkFile(result, promptField, prompt);
     }
-    checkPattern(
-        result, "layers", layers, "^[0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?)*$", "layers such as 0-5,8");
-    checkPattern(
-        result, "heads", heads, "^[0-9]{1,5}:[0-9]{1,5}(,[0-9]{1,5}:[0-9]{1,5})*$", "LAYER:HEAD such as 5:3,20:7");
+    checkPattern(result, "layers", layers, "\\A[0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?)*\\z",
+        ArgumentText::tr("layers such as 0-5,8"));
+    checkPattern(result, "heads", heads, "\\A[0-9]{1,5}:[0-9]{1,5}(,[0-9]{1,5}:[0-9]{1,5})*\\z",
+        ArgumentText::tr("LAYER:HEAD such as 5:3,20:7"));
     if (spans != QLatin1String("auto") && spans != QLatin1String("none"))
         checkFile(result, QStringLiteral("spans"), spans);
     checkByteCount(result, QStringLiteral("memory"), memory);

@@ -6,31 +6,24 @@
 
 namespace kvloupe {
 
-/// Where the prompts of a recording come from.
+/// Where the prompts of a recording come from; Suite: RunArguments::suite.
 enum class PromptSource { Text, File, Lines, Ids, Suite };
 
 /// `kvloupe capture ...` as the window makes it; defaults are those of the command line.
-struct CaptureArguments {
-    QString model;
+struct CaptureArguments : RunArguments {
     PromptSource source = PromptSource::Text;
     QString prompt; ///< the text, or the file of it; by `source`
-    SuiteArguments suite; ///< of PromptSource::Suite
     QString record; ///< full, qk, stats; empty = by size
     QStringList with; ///< row-order, output-norms
     QString layers;
     QString heads;
     QString decodeRows = QStringLiteral("all");
     QString compression = QStringLiteral("fast");
-    bool chat = false;
     QString spans = QStringLiteral("auto");
     QString shotSeparator;
-    QString adapter;
     QString role;
     qint64 generate = 0;
-    int threads = 0; ///< 0 = all cores
     QString memory;
-    ExistingFile existing = ExistingFile::Refuse;
-    QString out;
 
     bool operator==(const CaptureArguments&) const = default;
 

@@ -77,22 +77,21 @@ template <class Parse> void checkBy(FieldProblems& problems, const char* field, 
 
 QStringList EvaluateArguments::toArguments() const
 {
-    return writeArguments(QStringLiteral("evaluate"), model, options(), *this);
+    return writeArguments(QStringLiteral("evaluate"), options(), *this);
 }
 
 EvaluateArguments EvaluateArguments::fromArguments(const QStringList& words)
 {
-    return readArguments(QStringLiteral("evaluate"), &EvaluateArguments::model, options(), words);
+    return readArguments(QStringLiteral("evaluate"), options(), words);
 }
 
 FieldProblems EvaluateArguments::problems() const
 {
     FieldProblems result;
-    const auto say = [](const char* message) { return QCoreApplication::translate("Arguments", message); };
     checkModel(result, model);
     checkSuite(result, suite);
     if (methods.isEmpty())
-        result.push_back({QStringLiteral("method"), say("Choose at least one method")});
+        result.push_back({QStringLiteral("method"), ArgumentText::tr("Choose at least one method")});
     for (const QString& method : methods)
         checkBy(result, "method", [&] { parseMethod(method.toStdString()); });
     const QStringList values = budgets.split(u',');
@@ -115,7 +114,7 @@ FieldProblems EvaluateArguments::problems() const
     if (!decodeKeep.isEmpty())
         checkBy(result, "decode-keep", [&] { Budget::keep(std::string_view(decodeKeep.toStdString())); });
     if (measures.isEmpty())
-        result.push_back({QStringLiteral("measure"), say("Choose at least one measure")});
+        result.push_back({QStringLiteral("measure"), ArgumentText::tr("Choose at least one measure")});
     checkByteCount(result, QStringLiteral("batch-memory"), batchMemory);
     checkOut(result, out, {}, existing);
     return result;

@@ -10,9 +10,7 @@ namespace kvloupe {
 enum class BudgetOption { Keep, Capacity, CompressionRatio };
 
 /// `kvloupe evaluate ...` as the window makes it; defaults are those of the command line.
-struct EvaluateArguments {
-    QString model;
-    SuiteArguments suite;
+struct EvaluateArguments : RunArguments {
     QStringList methods; ///< SPECs
     BudgetOption budgetOption = BudgetOption::Keep;
     QString budgets; ///< "0.5,0.3"
@@ -24,12 +22,7 @@ struct EvaluateArguments {
     QStringList measures{QStringLiteral("accuracy"), QStringLiteral("nll"), QStringLiteral("kl")};
     QString extraction = QStringLiteral("flexible");
     bool allowCodeExecution = false;
-    bool chat = false;
-    QString adapter;
-    int threads = 0; ///< 0 = all cores
     QString batchMemory;
-    ExistingFile existing = ExistingFile::Refuse;
-    QString out;
 
     bool operator==(const EvaluateArguments&) const = default;
 

@@ -18,8 +18,7 @@ namespace kvloupe {
 struct JobRequest {
     QString title; ///< for people
     QStringList arguments; ///< after `kvloupe`: a command and its options, never seen by a shell
-    std::filesystem::path result; ///< the file that it writes; empty = none
-    std::filesystem::path growing; ///< what can be looked at while it runs; empty = `result`
+    std::filesystem::path result; ///< the file that it writes, which can be opened before it is complete; empty = none
 };
 
 enum class JobState { Waiting, Running, Paused, Done, Failed, Interrupted };

@@ -7,6 +7,7 @@
 #include <QAbstractListModel>
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace kvloupe {
@@ -21,6 +22,7 @@ public:
     explicit JobList(QString program, QObject* parent = nullptr);
     ~JobList() override;
 
+    void setProgram(QString program) { m_program = std::move(program); }
     Job* add(JobRequest request);
     /// Takes a finished job off the list.
     void remove(Job* job);

@@ -35,6 +35,7 @@ JobRow::JobRow(Job* job, QWidget* parent)
     , m_pause(new QPushButton(this))
     , m_stop(new QPushButton(this))
     , m_open(new QPushButton(tr("Open"), this))
+    , m_repeat(new QPushButton(tr("Again..."), this))
     , m_details(new QPushButton(tr("Details"), this))
     , m_remove(new QPushButton(tr("Remove"), this))
     , m_detailPanel(new QWidget(this))
@@ -70,6 +71,8 @@ JobRow::JobRow(Job* job, QWidget* parent)
         tr("Stops all work of this job until it is continued; it keeps its memory"));
     describe(m_stop, QStringLiteral("jobStop"), tr("Stops at the next safe place; what is complete by then is kept"));
     describe(m_open, QStringLiteral("jobOpen"), tr("Opens what is there of the result, complete or not"));
+    describe(
+        m_repeat, QStringLiteral("jobRepeat"), tr("Shows its arguments, to resume it or to run it in another way"));
     describe(m_details, QStringLiteral("jobDetails"), tr("The command and what it said"));
     describe(m_remove, QStringLiteral("jobRemove"), tr("Takes the job off this list; its files stay"));
 
@@ -91,7 +94,7 @@ JobRow::JobRow(Job* job, QWidget* parent)
 
     auto* head = new QHBoxLayout;
     head->addWidget(m_title, 1);
-    for (QPushButton* button : {m_pause, m_stop, m_open, m_details, m_remove})
+    for (QPushButton* button : {m_pause, m_stop, m_open, m_repeat, m_details, m_remove})
         head->addWidget(button);
     auto* commandRow = new QHBoxLayout;
     commandRow->addWidget(command, 1);
@@ -111,6 +114,7 @@ JobRow::JobRow(Job* job, QWidget* parent)
         [job] { job->state() == JobState::Paused ? job->resume() : job->pause(); });
     connect(m_stop, &QPushButton::clicked, job, &Job::stop);
     connect(m_open, &QPushButton::clicked, this, &JobRow::openRequested);
+    connect(m_repeat, &QPushButton::clicked, this, &JobRow::repeatRequested);
     connect(m_remove, &QPushButton::clicked, this, &JobRow::removeRequested);
     connect(m_details, &QPushButton::toggled, m_detailPanel, &QWidget::setVisible);
     connect(copy, &QPushButton::clicked, job, [job] { QGuiApplication::clipboard()->setText(job->commandLine()); });
@@ -154,6 +158,7 @@ void JobRow::refresh()
         break;
     }
     m_open->setVisible(!m_job->request().result.empty() && m_job->state() != JobState::Waiting);
+    m_repeat->setVisible(isFinished);
     m_remove->setVisible(isFinished);
 }
 
@@ -195,6 +200,7 @@ void JobsPanel::insertRow(int row)
 {
     auto* widget = new JobRow(m_jobs->job(row));
     connect(widget, &JobRow::openRequested, this, [this, widget] { emit openRequested(widget->job()); });
+    connect(widget, &JobRow::repeatRequested, this, [this, widget] { emit repeatRequested(widget->job()); });
     connect(widget, &JobRow::removeRequested, m_jobs, [this, widget] { m_jobs->remove(widget->job()); });
     m_rows.insert(m_rows.begin(), widget);
     m_column->insertWidget(0, widget);

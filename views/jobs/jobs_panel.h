@@ -30,6 +30,7 @@ public:
 
 signals:
     void openRequested();
+    void repeatRequested();
     void removeRequested();
 
 private:
@@ -42,6 +43,7 @@ private:
     QPushButton* m_pause;
     QPushButton* m_stop;
     QPushButton* m_open;
+    QPushButton* m_repeat;
     QPushButton* m_details;
     QPushButton* m_remove;
     QWidget* m_detailPanel;
@@ -61,6 +63,8 @@ public:
 
 signals:
     void openRequested(kvloupe::Job* job);
+    /// The person wants to run it again, perhaps with other arguments.
+    void repeatRequested(kvloupe::Job* job);
 
 private:
     void insertRow(int row);

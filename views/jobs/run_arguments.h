@@ -38,7 +38,20 @@ struct SuiteArguments {
 /// What is done if the file is there already.
 enum class ExistingFile { Refuse, Resume, Overwrite };
 
-/// Options that capture and evaluate share.
+/// What capture and evaluate have in common.
+struct RunArguments {
+    QString model;
+    SuiteArguments suite;
+    bool chat = false;
+    QString adapter;
+    int threads = 0; ///< 0 = all cores
+    ExistingFile existing = ExistingFile::Refuse;
+    QString out;
+
+    bool operator==(const RunArguments&) const = default;
+};
+
+/// The options of RunArguments.
 template <class Arguments> void addRunOptions(std::vector<ArgumentOption<Arguments>>& options)
 {
     const auto suiteText = [&options](const char* name, auto member) {

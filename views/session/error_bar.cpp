@@ -21,6 +21,7 @@ constexpr int mostLines = 4;
 ErrorBar::ErrorBar(QWidget* parent)
     : QFrame(parent)
     , m_text(new QLabel(this))
+    , m_offer(new QPushButton(this))
 {
     setAutoFillBackground(true);
     setFrameShape(QFrame::NoFrame);
@@ -41,16 +42,41 @@ ErrorBar::ErrorBar(QWidget* parent)
     row->setContentsMargins(8, 4, 8, 4);
     row->addWidget(icon, 0, Qt::AlignTop);
     row->addWidget(m_text, 1);
+    m_offer->setObjectName(QStringLiteral("errorOffer"));
+    m_offer->setAccessibleName(tr("Do something about it"));
+    m_offer->hide();
+    row->addWidget(m_offer, 0, Qt::AlignTop);
     row->addWidget(copy, 0, Qt::AlignTop);
     row->addWidget(close, 0, Qt::AlignTop);
     connect(copy, &QPushButton::clicked, this, [this] { QApplication::clipboard()->setText(message()); });
+    connect(m_offer, &QPushButton::clicked, this, [this] {
+        const std::function<void()> action = m_action;
+        dismiss();
+        action();
+    });
     connect(close, &QPushButton::clicked, this, &ErrorBar::dismiss);
     updateColors();
     hide();
 }
 
+void ErrorBar::offer(const QString& message, const QString& buttonText, std::function<void()> action)
+{
+    showMessage(message);
+    m_offer->setText(buttonText);
+    m_offer->setAccessibleName(buttonText);
+    m_action = std::move(action);
+    m_offer->show();
+}
+
+void ErrorBar::withdrawOffer()
+{
+    m_offer->hide();
+    m_action = {};
+}
+
 void ErrorBar::showMessage(const QString& message)
 {
+    withdrawOffer();
     QStringList lines = m_text->text().split(QLatin1Char('\n'), Qt::SkipEmptyParts);
     if (!lines.contains(message))
         lines << message;
@@ -67,6 +93,7 @@ QString ErrorBar::message() const
 void ErrorBar::dismiss()
 {
     m_text->clear();
+    withdrawOffer();
     hide();
 }
 

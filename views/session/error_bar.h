@@ -5,7 +5,10 @@
 #include <QFrame>
 #include <QString>
 
+#include <functional>
+
 class QLabel;
+class QPushButton;
 
 namespace kvloupe {
 
@@ -18,6 +21,8 @@ public:
     explicit ErrorBar(QWidget* parent = nullptr);
 
     void showMessage(const QString& message);
+    /// The same with a button that does something about it, until the next message or the bar is closed.
+    void offer(const QString& message, const QString& buttonText, std::function<void()> action);
     QString message() const;
 
 public slots:
@@ -28,8 +33,11 @@ protected:
 
 private:
     void updateColors();
+    void withdrawOffer();
 
     QLabel* m_text;
+    QPushButton* m_offer;
+    std::function<void()> m_action; ///< of m_offer
 };
 
 } // namespace kvloupe

@@ -5,6 +5,10 @@
 #include "views/composer/composer_desk.h"
 #include "views/figure/attention_panel.h"
 #include "views/heads/head_wall.h"
+#include "views/jobs/job_desk.h"
+#include "views/jobs/jobs_panel.h"
+#include "views/jobs/recording_watch.h"
+#include "views/jobs/start_page.h"
 #include "views/map/map_comparison.h"
 #include "views/map/map_grid.h"
 #include "views/methods/explanation_model.h"
@@ -48,6 +52,11 @@ QString resultsDock()
     return QStringLiteral("resultsDock");
 }
 
+QString jobsDock()
+{
+    return QStringLiteral("jobsDock");
+}
+
 QString toText(const std::filesystem::path& path)
 {
     return QString::fromStdString(path.string());
@@ -70,6 +79,7 @@ MainWindow::MainWindow(Settings* settings, QWidget* parent)
     , m_figures(new FigureExport(m_recording, this))
     , m_composerDesk(new ComposerDesk(settings, this))
     , m_sampleFinder(new SampleFinder(models(), this))
+    , m_jobDesk(new JobDesk(findKvloupeProgram(), settings, m_methods, this))
     , m_map(nullptr)
     , m_headWall(new HeadWall(m_selection))
     , m_tokenPanel(new TokenPanel)
@@ -95,6 +105,7 @@ MainWindow::MainWindow(Settings* settings, QWidget* parent)
     offerFigures();
     buildMenus();
     connectViews();
+    connectJobs();
     if (!restoreGeometry(m_settings->windowGeometry()))
         resize(1400, 900);
     // Docks that a saved layout does not know yet lie where they do by default.
@@ -115,12 +126,8 @@ void MainWindow::buildCentre()
 {
     m_map = new MapPage(models(), m_timeline);
     m_map->heatMap()->setMapStyle(m_settings->mapStyle());
-    auto* welcome = new QLabel(tr("Open a recording with Ctrl+O, or drop one here.\n\n"
-                                  "kvloupe capture MODEL --prompt-file FILE --out RECORDING.h5 makes one."));
-    welcome->setAlignment(Qt::AlignCenter);
-    welcome->setTextInteractionFlags(Qt::TextSelectableByMouse);
-    welcome->setObjectName(QStringLiteral("welcome"));
-    m_centre->addWidget(welcome);
+    m_startPage = new StartPage(m_settings, m_jobDesk->jobs(), sampleRecording());
+    m_centre->addWidget(m_startPage);
     m_centre->addWidget(m_map);
     auto* central = new QWidget;
     auto* column = new QVBoxLayout(central);
@@ -146,6 +153,7 @@ void MainWindow::buildDocks()
     m_resultsView = new ResultsView;
     m_sparsityView = new SparsityView;
     m_sparsityView->follow(m_selection);
+    m_jobsPanel = new JobsPanel(m_jobDesk->jobs());
 
     m_docks.add(QStringLiteral("samplesDock"), tr("Samples"), m_sampleList,
         {.area = Qt::LeftDockWidgetArea, .tabWith = {}, .digit = Qt::Key_1, .size = 330, .height = 120});
@@ -167,6 +175,8 @@ void MainWindow::buildDocks()
         {.area = Qt::BottomDockWidgetArea, .tabWith = QStringLiteral("textDock"), .digit = Qt::Key_8, .isOpen = false});
     m_docks.add(QStringLiteral("sparsityDock"), tr("Sparsity"), m_sparsityView,
         {.area = Qt::BottomDockWidgetArea, .tabWith = QStringLiteral("textDock"), .digit = Qt::Key_9, .isOpen = false});
+    m_docks.add(jobsDock(), tr("Jobs"), m_jobsPanel,
+        {.area = Qt::BottomDockWidgetArea, .tabWith = QStringLiteral("textDock"), .digit = Qt::Key_J, .isOpen = false});
 }
 
 void MainWindow::offerFigures()
@@ -233,6 +243,10 @@ void MainWindow::connectViews()
     connect(m_resultsView, &ResultsView::figureSaved, this, &MainWindow::figureSaved);
     connect(m_resultsView, &ResultsView::sampleChosen, m_sampleFinder, &SampleFinder::find);
     connect(m_sampleFinder, &SampleFinder::notFound, m_errorBar, &ErrorBar::showMessage);
+    connect(
+        m_sampleFinder, &SampleFinder::notRecorded, this, [this](const ChosenSample& sample, const QString& message) {
+            m_errorBar->offer(message, tr("Record This Sample..."), [this, sample] { m_jobDesk->propose(sample); });
+        });
     connect(m_sampleFinder, &SampleFinder::found, m_errorBar, &ErrorBar::hide);
     connect(m_sparsityView, &SparsityView::problem, this, &MainWindow::report);
     connect(m_sparsityView, &SparsityView::figureSaved, this, &MainWindow::figureSaved);
@@ -241,6 +255,32 @@ void MainWindow::connectViews()
         applyColorsToWall();
         m_status->setPooling(map->poolingText());
     });
+}
+
+void MainWindow::connectJobs()
+{
+    new RecordingWatch(m_recording, this);
+    connect(
+        m_recording, &OpenRecording::samplesAdded, this, [this] { m_sampleList->setSamples(m_recording->samples()); });
+    connect(m_jobDesk, &JobDesk::started, this, [this] { m_docks.raise(jobsDock()); });
+    connect(m_jobDesk, &JobDesk::problem, this, &MainWindow::report);
+    connect(m_jobDesk, &JobDesk::closeWanted, this, &QWidget::close, Qt::QueuedConnection);
+    // Results stand beside what is open; a recording would take its place.
+    connect(m_jobDesk, &JobDesk::resultAppeared, this, [this](const QString& path) {
+        if (isResultsFile(path.toStdString()) || !m_recording->isOpen())
+            open(path.toStdString());
+    });
+    connect(m_jobDesk, &JobDesk::sampleRecorded, this, [this](const QString& path, const ChosenSample& sample) {
+        open(path.toStdString());
+        m_sampleFinder->findWhenOpen(sample);
+    });
+    connect(m_jobsPanel, &JobsPanel::openRequested, this, [this](const Job* job) { open(job->request().result); });
+    connect(m_jobsPanel, &JobsPanel::repeatRequested, m_jobDesk, &JobDesk::repeat);
+    connect(m_startPage, &StartPage::openRequested, this, &MainWindow::chooseAndOpen);
+    connect(m_startPage, &StartPage::fileChosen, this, [this](const QString& path) { open(path.toStdString()); });
+    connect(m_startPage, &StartPage::recordRequested, m_jobDesk, &JobDesk::showRecordDialog);
+    connect(m_startPage, &StartPage::evaluateRequested, m_jobDesk, &JobDesk::showEvaluateDialog);
+    connect(m_startPage, &StartPage::jobsRequested, this, [this] { m_docks.raise(jobsDock()); });
 }
 
 void MainWindow::applyColorsToWall()
@@ -342,6 +382,10 @@ void MainWindow::showExportDialog()
 
 void MainWindow::closeEvent(QCloseEvent* event)
 {
+    if (!m_jobDesk->mayClose()) {
+        event->ignore();
+        return;
+    }
     m_settings->setWindow(saveGeometry(), saveState(layoutVersion));
     QMainWindow::closeEvent(event);
     if (event->isAccepted())

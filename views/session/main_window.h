@@ -24,6 +24,8 @@ class ExplanationModel;
 class FigureExport;
 class HeadWall;
 class HeatMapView;
+class JobDesk;
+class JobsPanel;
 class MapPage;
 class MethodHistory;
 class MethodModel;
@@ -36,6 +38,7 @@ class SelectionHistory;
 class Session;
 class ShotsView;
 class SparsityView;
+class StartPage;
 class StatusLine;
 class TimelineModel;
 class TimelineView;
@@ -84,6 +87,7 @@ public:
     ResultsView* resultsView() const { return m_resultsView; }
     SparsityView* sparsityView() const { return m_sparsityView; }
     ComposerDesk* composerDesk() const { return m_composerDesk; }
+    JobDesk* jobDesk() const { return m_jobDesk; }
     ErrorBar* errorBar() const { return m_errorBar; }
     QString statusLine() const;
 
@@ -126,13 +130,16 @@ private:
     void buildThemeActions(QMenu* menu);
     void connectModels();
     void connectViews();
+    void connectJobs();
     void rebuildRecentMenu();
     void showRecording();
     void showResults(const std::filesystem::path& path);
     void report(const QString& message);
     void focusNextPanel();
+    void showPreferences();
     void showShortcuts();
     void showAbout();
+    void chooseAndOpen();
     QString chosenFile(); ///< of a dialog; empty = none
     void chooseFolder();
     void applyColorsToWall();
@@ -150,8 +157,10 @@ private:
     FigureExport* m_figures;
     ComposerDesk* m_composerDesk;
     SampleFinder* m_sampleFinder;
+    JobDesk* m_jobDesk;
     QString m_lastProblem;
 
+    StartPage* m_startPage = nullptr;
     MapPage* m_map;
     HeadWall* m_headWall;
     TokenPanel* m_tokenPanel;
@@ -162,6 +171,7 @@ private:
     TimelineView* m_timelineView = nullptr;
     ResultsView* m_resultsView = nullptr;
     SparsityView* m_sparsityView = nullptr;
+    JobsPanel* m_jobsPanel = nullptr;
     ErrorBar* m_errorBar;
     QStackedWidget* m_centre;
     StatusLine* m_status;

@@ -2,6 +2,7 @@
 
 #include "views/composer/composer_desk.h"
 #include "views/heads/head_wall.h"
+#include "views/jobs/job_desk.h"
 #include "views/map/map_comparison.h"
 #include "views/map/map_grid.h"
 #include "views/methods/method_model.h"
@@ -14,6 +15,7 @@
 #include "views/session/manual.h"
 #include "views/session/map_page.h"
 #include "views/session/map_tool_bar.h"
+#include "views/session/preferences_dialog.h"
 #include "views/session/sample_list.h"
 #include "views/session/session.h"
 #include "views/session/shortcut_sheet.h"
@@ -39,10 +41,7 @@ namespace kvloupe {
 void MainWindow::buildMenus()
 {
     QMenu* file = menuBar()->addMenu(tr("&File"));
-    file->addAction(tr("&Open..."), QKeySequence::Open, this, [this] {
-        if (const QString path = chosenFile(); !path.isEmpty())
-            open(path.toStdString());
-    });
+    file->addAction(tr("&Open..."), QKeySequence::Open, this, &MainWindow::chooseAndOpen);
     file->addAction(tr("Open in New &Window..."), QKeySequence(Qt::CTRL | Qt::SHIFT | Qt::Key_O), this, [this] {
         if (const QString path = chosenFile(); !path.isEmpty())
             emit windowRequested(path);
@@ -52,6 +51,10 @@ void MainWindow::buildMenus()
     m_recentMenu->setToolTipsVisible(true);
     m_reloadAction = file->addAction(tr("Re&load"), QKeySequence(Qt::Key_F5), m_recording, &OpenRecording::reload);
     m_reloadAction->setEnabled(false);
+    file->addSeparator();
+    file->addAction(tr("&Record..."), QKeySequence(Qt::CTRL | Qt::Key_R), m_jobDesk, &JobDesk::showRecordDialog);
+    file->addAction(
+        tr("E&valuate..."), QKeySequence(Qt::CTRL | Qt::SHIFT | Qt::Key_R), m_jobDesk, &JobDesk::showEvaluateDialog);
     file->addSeparator();
     m_exportAction = file->addAction(
         tr("&Export Figure..."), QKeySequence(Qt::CTRL | Qt::Key_E), this, &MainWindow::showExportDialog);
@@ -78,6 +81,9 @@ void MainWindow::buildEditMenu()
     QAction* redo = m_session->undoStack()->createRedoAction(this, tr("&Redo"));
     redo->setShortcuts({QKeySequence(Qt::CTRL | Qt::SHIFT | Qt::Key_Z), QKeySequence(Qt::CTRL | Qt::Key_Y)});
     edit->addActions({undo, redo});
+    edit->addSeparator();
+    edit->addAction(tr("&Preferences..."), QKeySequence(Qt::CTRL | Qt::Key_Comma), this, &MainWindow::showPreferences)
+        ->setMenuRole(QAction::PreferencesRole);
 }
 
 void MainWindow::buildViewMenu()
@@ -209,6 +215,12 @@ void MainWindow::rebuildRecentMenu()
     m_recentMenu->setEnabled(!files.isEmpty());
 }
 
+void MainWindow::chooseAndOpen()
+{
+    if (const QString path = chosenFile(); !path.isEmpty())
+        open(path.toStdString());
+}
+
 QString MainWindow::chosenFile()
 {
     const QString folder
@@ -242,6 +254,15 @@ void MainWindow::focusNextPanel()
             return;
         }
     }
+}
+
+void MainWindow::showPreferences()
+{
+    PreferencesDialog dialog(Preferences::of(*m_settings), this);
+    if (dialog.exec() != QDialog::Accepted)
+        return;
+    dialog.preferences().applyTo(*m_settings);
+    heatMap()->setMapStyle(m_settings->mapStyle());
 }
 
 void MainWindow::showShortcuts()

@@ -15,6 +15,15 @@ struct OpenRecording::Contents {
     std::vector<SampleInfo> samples;
 };
 
+OpenRecording::Contents OpenRecording::readContents(RecordingAccess& access)
+{
+    Contents contents;
+    contents.info = access.recording.info();
+    for (int sample = 0; sample < access.recording.sampleCount(); ++sample)
+        contents.samples.push_back(access.recording.sample(sample));
+    return contents;
+}
+
 OpenRecording::OpenRecording(Selection* selection, QObject* parent)
     : QObject(parent)
     , m_selection(selection)
@@ -35,15 +44,7 @@ void OpenRecording::open(const std::filesystem::path& path, StartView start)
         m_isReading = false;
         emit failed(message);
     });
-    m_source->run<Contents>(
-        this, RecordingSource::Priority::Immediate,
-        [](RecordingAccess& access) {
-            Contents contents;
-            contents.info = access.recording.info();
-            for (int sample = 0; sample < access.recording.sampleCount(); ++sample)
-                contents.samples.push_back(access.recording.sample(sample));
-            return contents;
-        },
+    m_source->run<Contents>(this, RecordingSource::Priority::Immediate, readContents,
         [this](Contents contents) { adoptContents(std::move(contents)); });
 }
 
@@ -52,18 +53,18 @@ void OpenRecording::close()
     if (m_source)
         emit closed();
     const std::unique_ptr<RecordingSource> source = std::move(m_source); // outlives its use by the views
+    m_later.reset();
     m_isReading = false;
     m_samples.clear();
+    m_sourceSamples = 0;
     m_info = {};
     m_shotEdits.clear();
     setSample(nullptr);
     m_selection->setRecording({});
 }
 
-void OpenRecording::reload()
+StartView OpenRecording::viewNow() const
 {
-    if (!m_source)
-        return;
     StartView start;
     if (m_sample)
         start.sample = m_sample->info.id.empty() ? std::to_string(m_sample->sample) : m_sample->info.id;
@@ -73,8 +74,43 @@ void OpenRecording::reload()
     }
     if (m_selection->key() >= 0)
         start.token = m_selection->key();
-    const std::filesystem::path file = path();
-    open(file, std::move(start));
+    return start;
+}
+
+void OpenRecording::reload()
+{
+    reloadFrom(path());
+}
+
+void OpenRecording::reloadFrom(const std::filesystem::path& file)
+{
+    if (!m_source)
+        return;
+    const std::filesystem::path copy = file; // it may be the path that closing clears
+    open(copy, viewNow());
+}
+
+void OpenRecording::lookForSamples()
+{
+    if (!m_source || m_later)
+        return;
+    m_later = std::make_unique<RecordingSource>(path());
+    const auto end = [this] {
+        if (RecordingSource* later = m_later.release())
+            later->deleteLater();
+    };
+    // A part that is written at this moment is no fault: the next look finds it.
+    connect(m_later.get(), &RecordingSource::failed, this, end);
+    m_later->run<Contents>(this, RecordingSource::Priority::Immediate, readContents,
+        [this, end, asked = m_later.get()](Contents contents) {
+            if (m_later.get() != asked)
+                return;
+            end();
+            if (contents.samples.size() <= m_samples.size() || contents.info.uuid != m_info.uuid)
+                return;
+            m_samples = std::move(contents.samples);
+            emit samplesAdded();
+        });
 }
 
 void OpenRecording::adoptContents(Contents contents)
@@ -82,6 +118,7 @@ void OpenRecording::adoptContents(Contents contents)
     m_isReading = false;
     m_info = std::move(contents.info);
     m_samples = std::move(contents.samples);
+    m_sourceSamples = m_samples.size();
     emit opened();
     const QString file = QString::fromStdString(path().string());
     if (m_samples.empty()) {
@@ -107,6 +144,20 @@ void OpenRecording::requestSample(int sample)
 {
     if (!m_source || sample < 0)
         return;
+    if (static_cast<std::size_t>(sample) >= m_sourceSamples && m_sourceSamples > 0) {
+        // It came after the file was opened. The selection is still telling of its change: opening has to wait.
+        StartView start = viewNow();
+        start.sample = std::to_string(sample);
+        start.token.reset();
+        QMetaObject::invokeMethod(
+            this,
+            [this, start, file = path()] {
+                if (file == path())
+                    open(file, start);
+            },
+            Qt::QueuedConnection);
+        return;
+    }
     m_isReading = true;
     m_source->run<SampleModelPtr>(
         this, RecordingSource::Priority::Immediate,

@@ -40,6 +40,10 @@ public:
     void open(const std::filesystem::path& path, StartView start = {});
     /// Reads the file again, as it is now, and stays at the sample, head and token in view.
     void reload();
+    /// The same from another file: what a folder of parts became.
+    void reloadFrom(const std::filesystem::path& file);
+    /// Adds the samples that a growing recording has by now; the one in view stays as it is. `samplesAdded` may follow.
+    void lookForSamples();
     void close();
 
     bool isOpen() const { return m_source != nullptr; }
@@ -57,6 +61,7 @@ public:
 signals:
     /// A file was opened: info() and samples() are there.
     void opened();
+    void samplesAdded();
     /// What was open is about to be closed.
     void closed();
     /// There is another sample or none. Views that hold the source let go of it here.
@@ -67,6 +72,8 @@ signals:
 
 private:
     struct Contents;
+    static Contents readContents(RecordingAccess& access);
+    StartView viewNow() const;
     void adoptContents(Contents contents);
     void requestSample(int sample);
     void adoptSample(SampleModelPtr sample);
@@ -75,6 +82,8 @@ private:
 
     Selection* m_selection;
     std::unique_ptr<RecordingSource> m_source;
+    std::unique_ptr<RecordingSource> m_later; ///< the file as it is later, while samples are looked for
+    std::size_t m_sourceSamples = 0; ///< that m_source knows of; more may have come since
     RecordingInfo m_info;
     std::vector<SampleInfo> m_samples;
     SampleModelPtr m_recorded; ///< as the file has it

@@ -2,51 +2,26 @@
 
 #include "views/session/sample_finder.h"
 
-#include "views/figure/figure_command.h"
 #include "views/methods/method_model.h"
 #include "views/results/results_view.h"
 #include "views/selection/selection.h"
 #include "views/session/open_recording.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <charconv>
 #include <cmath>
+#include <span>
+#include <utility>
 
 namespace kvloupe {
-
-namespace {
-
-/// Items that have to be made for this one to be among them: generated ids end in their number, as "ar:0:17".
-std::int64_t itemsUpTo(const std::string& id)
-{
-    const std::size_t colon = id.rfind(':');
-    std::int64_t number = 0;
-    if (colon == std::string::npos)
-        return 1;
-    const auto [end, error] = std::from_chars(id.data() + colon + 1, id.data() + id.size(), number);
-    return error == std::errc() && end == id.data() + id.size() && number >= 0 && number < 1'000'000 ? number + 1 : 1;
-}
-
-} // namespace
-
-QString captureCommand(const ChosenSample& sample)
-{
-    std::string command
-        = fmt::format("kvloupe capture {} --suite {} --task {} --shots {} --level {} --seed {} --samples {}",
-            shellWord(sample.model.name), shellWord(sample.suite), shellWord(sample.key.task), sample.key.shots,
-            sample.key.level, sample.key.seed, itemsUpTo(sample.key.sample));
-    if (sample.prompt.chat)
-        command += " --chat";
-    return QString::fromStdString(command + " --generate 64 --out recording.h5");
-}
 
 SampleFinder::SampleFinder(const ViewModels& models, QObject* parent)
     : QObject(parent)
     , m_models(models)
 {
+    connect(m_models.recording, &OpenRecording::sampleChanged, this, &SampleFinder::adoptSample);
 }
+
+SampleFinder::~SampleFinder() = default;
 
 void SampleFinder::find(const ChosenSample& sample)
 {
@@ -54,7 +29,7 @@ void SampleFinder::find(const ChosenSample& sample)
     const auto same = std::ranges::find(recorded, sample.prompt.sha256, &SampleInfo::promptSha256);
     const QString name = QString::fromStdString(sample.key.sample);
     if (!m_models.recording->isOpen() || same == recorded.end()) {
-        emit notFound(tr("%1 is not in the open recording. This records it: %2").arg(name, captureCommand(sample)));
+        emit notRecorded(sample, tr("%1 is not in the open recording").arg(name));
         return;
     }
     const SampleModelPtr& inView = m_models.recording->sample();
@@ -71,8 +46,48 @@ void SampleFinder::find(const ChosenSample& sample)
         m_models.methods->setCurrent(row);
     }
     m_models.selection->setKeepPermille(static_cast<int>(std::lround(1000.0 * sample.keep)));
-    m_models.selection->setSample(static_cast<int>(same - recorded.begin()));
+    m_wanted = static_cast<int>(same - recorded.begin());
+    m_models.selection->setSample(m_wanted);
+    if (inView && inView->sample == m_wanted)
+        markEvidence();
     emit found();
+}
+
+void SampleFinder::findWhenOpen(const ChosenSample& sample)
+{
+    m_pending = std::make_unique<ChosenSample>(sample);
+}
+
+void SampleFinder::adoptSample()
+{
+    const SampleModelPtr& inView = m_models.recording->sample();
+    if (!inView)
+        return;
+    if (const std::unique_ptr<ChosenSample> sample = std::move(m_pending))
+        find(*sample);
+    else if (inView->sample == m_wanted)
+        // The head in view is chosen after this, and the cell with it.
+        QMetaObject::invokeMethod(this, &SampleFinder::markEvidence, Qt::QueuedConnection);
+}
+
+void SampleFinder::markEvidence()
+{
+    const SampleModelPtr& inView = m_models.recording->sample();
+    if (!inView || inView->sample != std::exchange(m_wanted, -1))
+        return;
+    if (const std::optional<TokenRange> answer = answerSpan(inView->layout)) {
+        m_models.selection->setRange(*answer);
+        m_models.selection->setCell(inView->info.promptTokens - 1, answer->begin);
+    }
+}
+
+std::optional<TokenRange> answerSpan(const PromptLayout& layout)
+{
+    const std::span<const Span> spans = layout.spans();
+    for (const SpanKind kind : {SpanKind::Needle, SpanKind::Evidence})
+        if (const auto found = std::ranges::find(spans, kind, &Span::kind); found != spans.end())
+            return TokenRange{found->begin, found->end};
+    return std::nullopt;
 }
 
 } // namespace kvloupe

@@ -2,10 +2,14 @@
 
 #pragma once
 
+#include "core/prompt/prompt_layout.h"
 #include "views/session/view_models.h"
 
 #include <QObject>
 #include <QString>
+
+#include <memory>
+#include <optional>
 
 namespace kvloupe {
 
@@ -17,20 +21,31 @@ class SampleFinder final : public QObject {
 
 public:
     explicit SampleFinder(const ViewModels& models, QObject* parent = nullptr);
+    ~SampleFinder() override;
 
-    /// Looks for the sample's prompt in the open recording; `found` or `notFound` follows at once.
+    /// Looks for the sample's prompt in the open recording; one of the signals follows at once. The span that holds the
+    /// answer is marked, once the sample is in view.
     void find(const ChosenSample& sample);
+    /// The same once the recording that is being opened is there.
+    void findWhenOpen(const ChosenSample& sample);
 
 signals:
     void found();
-    /// Says what is missing, and the command that would record it.
+    /// Says what is in the way.
     void notFound(const QString& message);
+    /// No open recording has it; `message` says so.
+    void notRecorded(const kvloupe::ChosenSample& sample, const QString& message);
 
 private:
+    void adoptSample();
+    void markEvidence();
+
     ViewModels m_models;
+    std::unique_ptr<ChosenSample> m_pending; ///< looked for once a recording is open
+    int m_wanted = -1; ///< sample whose evidence is marked once it is in view
 };
 
-/// The `kvloupe capture` command that records a sample of results.
-QString captureCommand(const ChosenSample& sample);
+/// Where the answer to a prompt's question stands: its needle, else its first evidence; nothing without either.
+std::optional<TokenRange> answerSpan(const PromptLayout& layout);
 
 } // namespace kvloupe

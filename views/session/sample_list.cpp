@@ -109,6 +109,9 @@ void SampleList::setSamples(std::vector<SampleInfo> samples)
     m_model->setSamples(std::move(samples));
     for (int column = 0; column < SampleListModel::ColumnCount; ++column)
         resizeColumnToContents(column);
+    // A list that grew still has the sample in view.
+    const QSignalBlocker blocker(selectionModel());
+    setCurrentIndex(m_model->index(m_selection->sample(), 0));
 }
 
 } // namespace kvloupe

@@ -26,6 +26,8 @@ constexpr QLatin1String recentKey("files/recent");
 constexpr QLatin1String exportKey("files/export_folder");
 constexpr QLatin1String figurePageKey("figure/page");
 constexpr QLatin1String themeKey("window/theme");
+constexpr QLatin1String jobFolderKey("jobs/folder");
+constexpr QLatin1String threadsKey("jobs/threads");
 constexpr QLatin1String geometryKey("window/geometry");
 constexpr QLatin1String stateKey("window/state");
 
@@ -55,6 +57,9 @@ Settings::Settings(QSettings* store, QObject* parent)
     m_exportFolder = m_store->value(exportKey).toString();
     m_figurePage = m_store->value(figurePageKey).toString();
     m_theme = themeFromName(text(themeKey)).value_or(m_theme);
+    m_jobFolder = m_store->value(jobFolderKey).toString();
+    if (const int threads = m_store->value(threadsKey).toInt(); threads >= 0 && threads <= mostThreads)
+        m_threads = threads;
     m_windowGeometry = m_store->value(geometryKey).toByteArray();
     m_windowState = m_store->value(stateKey).toByteArray();
 }
@@ -138,6 +143,22 @@ void Settings::setTheme(Theme theme)
     m_theme = theme;
     store(themeKey, named(themeName(theme)));
     emit themeChanged();
+}
+
+void Settings::setJobFolder(const QString& folder)
+{
+    if (m_jobFolder == folder)
+        return;
+    m_jobFolder = folder;
+    store(jobFolderKey, folder);
+}
+
+void Settings::setThreads(int threads)
+{
+    if (m_threads == threads)
+        return;
+    m_threads = threads;
+    store(threadsKey, threads);
 }
 
 void Settings::setWindow(const QByteArray& geometry, const QByteArray& state)

@@ -22,6 +22,7 @@ class Settings : public QObject {
 
 public:
     static constexpr int mostRecentFiles = 10;
+    static constexpr int mostThreads = 4096;
 
     /// `store` outlives this object; nullptr = nothing is read and nothing is kept (--fresh).
     explicit Settings(QSettings* store, QObject* parent = nullptr);
@@ -48,6 +49,14 @@ public:
     const QString& figurePage() const { return m_figurePage; }
     void setFigurePage(const QString& page);
 
+    /// Where recordings and results that the window makes are written; empty = nowhere yet.
+    const QString& jobFolder() const { return m_jobFolder; }
+    void setJobFolder(const QString& folder);
+
+    /// Threads that recordings and evaluations compute with; 0 = all cores.
+    int threads() const { return m_threads; }
+    void setThreads(int threads);
+
     Theme theme() const { return m_theme; }
     void setTheme(Theme theme);
 
@@ -69,6 +78,8 @@ private:
     QStringList m_recentFiles;
     QString m_exportFolder;
     QString m_figurePage;
+    QString m_jobFolder;
+    int m_threads = 0;
     Theme m_theme = Theme::System;
     QByteArray m_windowGeometry;
     QByteArray m_windowState;

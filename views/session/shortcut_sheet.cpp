@@ -50,6 +50,8 @@ std::vector<Gesture> gestures()
         {window, tr("Ctrl+E"), tr("export the figure as PDF, SVG, PNG or CSV")},
         {window, tr("Ctrl+Shift+E, Ctrl+Shift+G"),
             tr("add the view to the figure of several panels, show that figure")},
+        {window, tr("Ctrl+R, Ctrl+Shift+R, Alt+J"), tr("record, evaluate, show or hide jobs")},
+        {window, tr("Ctrl+,"), tr("preferences")},
         {window, tr("F6"), tr("next panel")},
         {window, tr("Ctrl+Z, Ctrl+Shift+Z"), tr("undo and redo an edit of shots or methods")},
         {window, tr("Alt+1 to Alt+9, Alt+0"),

@@ -40,7 +40,7 @@ protected:
 
     static JobRequest request(QStringList arguments = {QStringLiteral("capture")})
     {
-        return {QStringLiteral("Record a.h5"), std::move(arguments), {}, {}};
+        return {QStringLiteral("Record a.h5"), std::move(arguments), {}};
     }
 
     /// Runs to the end.

@@ -38,8 +38,7 @@ done
 
     Job* add(const QString& name)
     {
-        return m_jobs.add(
-            {QStringLiteral("Record ") + name, {QStringLiteral("capture"), name}, name.toStdString(), {}});
+        return m_jobs.add({QStringLiteral("Record ") + name, {QStringLiteral("capture"), name}, name.toStdString()});
     }
 
     static QPushButton* button(JobRow* row, const char* name)

@@ -255,15 +255,17 @@ TEST_F(MainWindowTest, EveryDockIsShownAndHiddenByItsKeysAndRestored)
         dock->close();
     }
     window.restoreDefaultLayout();
-    const QStringList closed{QStringLiteral("resultsDock"), QStringLiteral("sparsityDock")}; // until they are asked for
+    // Until they are asked for.
+    const QStringList closed{
+        QStringLiteral("resultsDock"), QStringLiteral("sparsityDock"), QStringLiteral("jobsDock")};
     for (QDockWidget* dock : docks) {
         EXPECT_FALSE(dock->isFloating()) << qPrintable(dock->windowTitle());
         EXPECT_EQ(dock->toggleViewAction()->isChecked(), !closed.contains(dock->objectName()))
             << qPrintable(dock->windowTitle());
     }
     const auto* text = window.findChild<QDockWidget*>(QStringLiteral("textDock"));
-    EXPECT_EQ(window.tabifiedDockWidgets(const_cast<QDockWidget*>(text)).size(), 4)
-        << "shots, timeline, results and sparsity lie behind";
+    EXPECT_EQ(window.tabifiedDockWidgets(const_cast<QDockWidget*>(text)).size(), 5)
+        << "shots, timeline, results, sparsity and jobs lie behind";
     EXPECT_FALSE(text->visibleRegion().isEmpty());
 }
 

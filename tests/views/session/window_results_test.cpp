@@ -2,9 +2,12 @@
 
 #include "core/recording/recording.h"
 #include "tests/support/make_recording.h"
+#include "tests/views/jobs/fake_program.h"
 #include "tests/views/results/written_results.h"
 #include "tests/views/widget_test.h"
 #include "views/chart/chart_view.h"
+#include "views/jobs/job_desk.h"
+#include "views/jobs/proposal_dialog.h"
 #include "views/methods/method_model.h"
 #include "views/results/results_view.h"
 #include "views/selection/selection.h"
@@ -15,11 +18,14 @@
 
 #include <QDragEnterEvent>
 #include <QDropEvent>
-#include <QLabel>
+#include <QFileInfo>
+#include <QListWidget>
 #include <QMimeData>
+#include <QPushButton>
 #include <QSignalSpy>
 #include <QTableView>
 #include <QTest>
+#include <QTimer>
 #include <QUrl>
 
 #include <gmock/gmock.h>
@@ -106,7 +112,7 @@ TEST_F(WindowResultsTest, ASampleOfResultsLeadsToItsPromptMethodAndBudget)
     ASSERT_TRUE(waitFor([&] { return window.isReady(); }));
 }
 
-TEST_F(WindowResultsTest, ASampleThatWasNotRecordedIsAnsweredWithTheCommandThatDoes)
+TEST_F(WindowResultsTest, ASampleThatWasNotRecordedCanBeRecordedAfterAQuestion)
 {
     writeResultsOfRecording();
     MainWindow window(&m_settings);
@@ -114,11 +120,63 @@ TEST_F(WindowResultsTest, ASampleThatWasNotRecordedIsAnsweredWithTheCommandThatD
     chooseSample(window, 2);
     ASSERT_TRUE(window.errorBar()->isVisible());
     EXPECT_EQ(window.selection()->sample(), 0);
-    QString shown;
-    for (const QLabel* label : window.errorBar()->findChildren<QLabel*>())
-        shown += label->text();
-    EXPECT_THAT(shown.toStdString(),
-        HasSubstr("kvloupe capture made-135m --suite fundamental --task ar --shots 5 --level 1 --seed "));
+    auto* offer = window.errorBar()->findChild<QPushButton*>(QStringLiteral("errorOffer"));
+    ASSERT_TRUE(offer->isVisible());
+    QStringList arguments;
+    QTimer::singleShot(100, &window, [&arguments] {
+        QWidget* dialog = QApplication::activeModalWidget();
+        ASSERT_NE(dialog, nullptr);
+        const auto* list = dialog->findChild<QListWidget*>();
+        for (int row = 0; list && row < list->count(); ++row)
+            arguments << list->item(row)->text();
+        QTest::keyClick(dialog, Qt::Key_Escape);
+    });
+    QTest::mouseClick(offer, Qt::LeftButton);
+    EXPECT_THAT(arguments.join(u' ').toStdString(),
+        HasSubstr("capture made-135m --generate 64 --suite fundamental --task ar --samples"));
+    EXPECT_EQ(window.jobDesk()->jobs()->count(), 0) << "nothing starts without consent";
+    EXPECT_FALSE(window.errorBar()->isVisible());
+}
+
+TEST_F(WindowResultsTest, ASampleThatIsRecordedIsLandedOn)
+{
+    writeResultsOfRecording();
+    const QString script = writeFakeProgram(temporaryPath(QStringLiteral("kvloupe")), R"(
+while [ $# -gt 0 ]; do [ "$1" = --out ] && out=$2; shift; done
+cp "$(dirname "$0")/r.h5" "$out"
+)");
+    m_settings.setJobFolder(QFileInfo(script).absolutePath());
+    MainWindow window(&m_settings);
+    window.jobDesk()->setProgram({script, {}});
+    showAndWait(window, 1300, 900);
+    window.open(results());
+    ASSERT_TRUE(waitFor([&] { return window.isReady(); })) << qPrintable(window.lastProblem());
+    QApplication::processEvents();
+    chooseSample(window, 1);
+    QTimer::singleShot(100, &window, [] {
+        auto* dialog = qobject_cast<ProposalDialog*>(QApplication::activeModalWidget());
+        ASSERT_NE(dialog, nullptr);
+        QTest::mouseClick(dialog->recordButton(), Qt::LeftButton);
+    });
+    QTest::mouseClick(window.errorBar()->findChild<QPushButton*>(QStringLiteral("errorOffer")), Qt::LeftButton);
+    ASSERT_TRUE(waitFor([&] { return window.recording()->sample() && window.selection()->sample() == 1; }))
+        << qPrintable(window.lastProblem());
+    EXPECT_EQ(window.recordingPath().filename(), "ar.h5");
+    EXPECT_EQ(window.selection()->method(), "h2o");
+    EXPECT_EQ(window.selection()->keepPermille(), 100);
+    EXPECT_EQ(window.jobDesk()->jobs()->job(0)->state(), JobState::Done);
+    ASSERT_TRUE(waitFor([&] { return window.isReady(); }));
+}
+
+TEST(AnswerSpan, IsTheNeedleElseTheFirstEvidence)
+{
+    const Span question{80, 100, SpanKind::Question, -1, {}};
+    const Span evidence{10, 20, SpanKind::Evidence, -1, {}};
+    const Span later{30, 40, SpanKind::Evidence, -1, {}};
+    const Span needle{50, 60, SpanKind::Needle, -1, {}};
+    EXPECT_EQ(answerSpan(PromptLayout(100, 100, {question})), std::nullopt);
+    EXPECT_EQ(answerSpan(PromptLayout(100, 100, {evidence, later, question})), (TokenRange{10, 20}));
+    EXPECT_EQ(answerSpan(PromptLayout(100, 100, {evidence, needle, question})), (TokenRange{50, 60}));
 }
 
 TEST_F(WindowResultsTest, AnotherModelsResultsAreNotMistakenForTheRecordings)
@@ -169,20 +227,6 @@ TEST_F(WindowResultsTest, SparsityFollowsTheSelectionAndLeadsToHeads)
     EXPECT_EQ(view->model()->data(), nullptr);
     ASSERT_TRUE(waitFor([&] { return view->model()->data() != nullptr && window.isReady(); }));
     EXPECT_EQ(view->model()->request().sample, "1");
-}
-
-TEST(CaptureCommand, RecordsAsManyItemsAsTheSampleNeeds)
-{
-    ChosenSample sample;
-    sample.key = {"ar", "ar:7:12", 8, 1, 7};
-    sample.suite = "fundamental";
-    sample.model.name = "smollm2-135m-instruct";
-    EXPECT_EQ(captureCommand(sample).toStdString(),
-        "kvloupe capture smollm2-135m-instruct --suite fundamental --task ar --shots 8 --level 1 --seed 7 "
-        "--samples 13 --generate 64 --out recording.h5");
-    sample.prompt.chat = true;
-    sample.key.sample = "question 3";
-    EXPECT_THAT(captureCommand(sample).toStdString(), HasSubstr("--samples 1 --chat"));
 }
 
 } // namespace
