@@ -18,6 +18,7 @@
 #include <QGuiApplication>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -344,6 +345,48 @@ AnyFigure figureFromSpec(const FigureOptions& options)
     return std::make_shared<AttentionPanel>(attentionFigure(options, figureSpecFromJson(text, path)));
 }
 
+/// A figure of arXiv 2502.01941v4 as a figure of ours: of inputs, and without any as the paper prints it.
+struct PaperFigure {
+    const char* number;
+    const char* name;
+    const char* lines; ///< empty = the figure's own
+    const char* printedMeasure; ///< empty = not printed as numbers
+    const char* printedTable; ///< empty = the one that has such lines
+};
+
+constexpr std::array paperFigures{PaperFigure{"1a", "accuracy", "", "accuracy", ""},
+    PaperFigure{"1b", "attention", "", "", ""}, PaperFigure{"2", "attention", "", "", ""},
+    PaperFigure{"3", "cumulative", "", "", ""}, PaperFigure{"4a", "accuracy", "tasks", "accuracy", ""},
+    PaperFigure{"4b", "relative-drop", "tasks", "relative-drop", ""}, PaperFigure{"5", "accuracy", "", "accuracy", ""},
+    PaperFigure{"6", "accuracy", "models", "accuracy", ""}, PaperFigure{"7", "accuracy", "shots", "accuracy", ""},
+    PaperFigure{"8", "accuracy", "", "accuracy", "10"}};
+
+constexpr std::string_view paperPrefix = "paper:";
+
+/// "paper:4a" as the options it stands for; options that were typed count more.
+FigureOptions paperOptions(FigureOptions options)
+{
+    const std::string number = options.name.substr(paperPrefix.size());
+    const auto found = std::ranges::find(paperFigures, number, &PaperFigure::number);
+    std::vector<std::string> numbers;
+    for (const PaperFigure& figure : paperFigures)
+        numbers.emplace_back(figure.number);
+    if (found == paperFigures.end())
+        throw Error(fmt::format("{}: the paper has no such figure of numbers that are known, expected one of {}",
+            shownName(options.name), fmt::join(numbers, ", ")));
+    options.name = found->name;
+    const bool isPrinted = options.inputs.empty() && *found->printedMeasure != '\0';
+    if (isPrinted) {
+        options.name = "published";
+        options.measure = options.measure.value_or(found->printedMeasure);
+        if (*found->printedTable != '\0')
+            options.table = options.table.value_or(found->printedTable);
+    }
+    if (*found->lines != '\0')
+        options.lines = options.lines.value_or(found->lines);
+    return options;
+}
+
 void write(const std::shared_ptr<const PanelSpec>& figure, const std::vector<std::filesystem::path>& outputs)
 {
     writePanel(*figure, outputs);
@@ -354,8 +397,9 @@ void write(const PageSpec& page, const std::vector<std::filesystem::path>& outpu
     writePageFigure(page, outputs);
 }
 
-void runFigure(const FigureOptions& options)
+void runFigure(const FigureOptions& typed)
 {
+    const FigureOptions options = typed.name.starts_with(paperPrefix) ? paperOptions(typed) : typed;
     const AnyFigure figure
         = options.name.ends_with(".json") ? figureFromSpec(options) : figureNamed(options, options.name);
     choosePlatform(false);
@@ -381,7 +425,8 @@ void addFigureCommand(CLI::App& program)
         ->add_option("NAME", options->name,
             "attention: the map of one head; accuracy, relative-drop, nll, kl: results by task, method and budget; "
             "published: what the paper prints; sparsity, cumulative, spans: how concentrated attention is, and on "
-            "what; overlap, shots, timeline, text, heads: what methods keep of a sample; or a SPEC.json "
+            "what; overlap, shots, timeline, text, heads: what methods keep of a sample; "
+            "paper:1a to paper:8: the paper's figures; or a SPEC.json "
             "with these options as fields, or with panels of a page")
         ->required();
     command->add_option("INPUTS", options->inputs,

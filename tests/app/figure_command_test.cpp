@@ -103,6 +103,34 @@ TEST_F(FigureCommand, SeveralRecordingsGiveMapsSideBySide)
     EXPECT_EQ(svg.find(">attention<"), svg.rfind(">attention<")) << "one colour bar";
 }
 
+TEST_F(FigureCommand, WhatMethodsKeepIsAFigureByName)
+{
+    const std::vector<std::vector<std::string>> figures{{"overlap", "--method", "snapkv", "--method", "h2o"},
+        {"shots", "--method", "snapkv"}, {"timeline", "--method", "h2o", "--layer", "0", "--head", "1"},
+        {"text", "--method", "snapkv", "--keys", "0:20"}, {"heads", "--layer", "1"}};
+    for (std::vector<std::string> arguments : figures) {
+        arguments.insert(arguments.begin() + 1, place("r.h5"));
+        arguments.insert(arguments.end(), {"--out", place("k.pdf"), "--out", place("k.csv")});
+        const ProgramRun run = figure(arguments);
+        EXPECT_EQ(run.status, 0) << arguments.front() << ": " << run.err;
+    }
+    EXPECT_THAT(
+        problemOf({"overlap", place("r.h5"), "--scale", "log"}), HasSubstr("--scale: found with the figure overlap"));
+    EXPECT_THAT(problemOf({"heads", place("r.h5"), "--layer", "7"}), HasSubstr("layer 7 was not recorded"));
+}
+
+TEST_F(FigureCommand, FiguresOfThePaperHaveTheirNumbers)
+{
+    for (const char* number : {"1a", "4a", "4b", "5", "6", "7", "8"})
+        EXPECT_EQ(figure({std::string("paper:") + number, "--out", place("p.csv")}).status, 0) << number;
+    ASSERT_EQ(figure({"paper:4b", place("r.jsonl"), "--out", place("a.svg")}).status, 0);
+    ASSERT_EQ(figure({"relative-drop", place("r.jsonl"), "--lines", "tasks", "--out", place("b.svg")}).status, 0);
+    EXPECT_EQ(bytesOf("a.svg"), bytesOf("b.svg"));
+    EXPECT_EQ(figure({"paper:2", place("r.h5"), place("r.h5"), "--out", place("m.svg")}).status, 0);
+    EXPECT_EQ(figure({"paper:3", place("r.h5"), "--out", place("c.svg")}).status, 0);
+    EXPECT_THAT(problemOf({"paper:9"}), HasSubstr("expected one of 1a, 1b, 2, 3"));
+}
+
 TEST_F(FigureCommand, OptionsOfAnotherKindOfFigureAreRefused)
 {
     EXPECT_THAT(problemOf({"accuracy", place("r.jsonl"), "--layer", "3"}),

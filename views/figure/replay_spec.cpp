@@ -5,10 +5,10 @@
 #include "core/methods/method_registry.h"
 #include "core/recording/recording.h"
 #include "core/replay/replay.h"
+#include "views/chart/chart.h"
 #include "views/figure/figure_data.h"
 #include "views/figure/figure_spec.h"
 #include "views/figure/spec_fields.h"
-#include "views/methods/method_model.h"
 #include "views/methods/replay_model.h"
 
 #include <QCoreApplication>
@@ -187,6 +187,7 @@ ReplayedSample replaySample(const Recording& recording, const ReplaySpec& spec)
     if (methods.empty())
         return replayed;
     const std::vector<ScoredSample> scored = Replay(recording).score(replayed.sample->sample, methods);
+    SeriesStyles styles;
     for (std::size_t index = 0; index < methods.size(); ++index) {
         ReplayedMethod method;
         method.title = QString::fromStdString(findMethod(methods[index].name).title);
@@ -194,7 +195,7 @@ ReplayedSample replaySample(const Recording& recording, const ReplaySpec& spec)
         if (sameTitle > 1)
             method.title = QString::fromStdString(spec.methods[index]);
         method.spec = spec.methods[index];
-        method.color = methodColor(methods[index].name, static_cast<int>(index));
+        method.color = styles.of(method.spec, methods[index].name).color;
         method.kept = std::make_shared<const std::vector<KeepSet>>(keptOf(scored[index], replayed));
         replayed.methods.push_back(std::move(method));
     }

@@ -125,7 +125,7 @@ private:
             if (strip.fates[shot].broken > mostlyBroken) {
                 const QRectF over = placeOf(shot, y, 1.1 * m_font);
                 for (const double x : {over.left(), over.right()})
-                    painter.line(x, over.top(), x, over.bottom(), ink, 0.8, true);
+                    painter.line(x, over.top(), x, over.bottom(), ink, 0.5, true);
             }
             label(painter, under, percent(strip.fates[shot].kept));
         }
