@@ -5,14 +5,18 @@
 #include "app/text_table.h"
 #include "capture/checkpoint/checkpoint_summary.h"
 #include "capture/checkpoint/model_catalog.h"
+#include "capture/checkpoint/model_estimate.h"
+#include "capture/tokenizer/chat_template.h"
 #include "capture/tokenizer/tokenizer.h"
 #include "core/error.h"
 
+#include <algorithm>
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <thread>
 
 namespace kvloupe {
 
@@ -72,21 +76,48 @@ void fetch(const std::string& name, bool asJson)
     }
 }
 
-/// What the tokenizer of a model is, or why it cannot be used.
+/// What the tokenizer of a model is, and its chat template, or why they cannot be used.
 struct TokenizerSummary {
     std::string kind;
     std::int64_t vocabSize = 0;
     std::string problem;
+    std::string chat;
+    std::string chatProblem;
 };
 
 TokenizerSummary summarizeTokenizer(const std::filesystem::path& path)
 {
+    TokenizerSummary summary;
     try {
         const auto tokenizer = Tokenizer::open(path);
-        return {tokenizer->kind(), tokenizer->vocabSize(), ""};
+        summary.kind = tokenizer->kind();
+        summary.vocabSize = tokenizer->vocabSize();
+        try {
+            summary.chat = ChatTemplate::recognise(tokenizer->chatTemplate()).name();
+        } catch (const Error& error) {
+            summary.chatProblem = error.what();
+        }
     } catch (const Error& error) {
-        return {"", 0, error.what()};
+        summary.problem = error.what();
     }
+    return summary;
+}
+
+constexpr std::int64_t estimatedPrompt = 1024; ///< tokens
+constexpr double flopsPerCore = 3e10; ///< float32, what an AVX2 core does in matrix products of this size
+
+/// Seconds that a prefill may take here; an order of magnitude.
+double prefillSeconds(const ModelEstimate& estimate)
+{
+    return estimate.prefillFlops(estimatedPrompt) / (flopsPerCore * std::max(1u, std::thread::hardware_concurrency()));
+}
+
+Json estimateJson(const ModelConfig& config)
+{
+    const ModelEstimate estimate = estimateModel(config);
+    return {{"weight_bytes_float32", estimate.weightBytes}, {"cache_bytes_per_token", estimate.cacheBytesPerToken},
+        {"prompt_tokens", estimatedPrompt}, {"prefill_flops", estimate.prefillFlops(estimatedPrompt)},
+        {"prefill_seconds", prefillSeconds(estimate)}};
 }
 
 Json configJson(const ModelConfig& config)
@@ -111,8 +142,11 @@ void inspectAsJson(const std::filesystem::path& path, const CheckpointSummary& s
     result["tensors"] = summary.tensors;
     result["parameters"] = summary.parameters;
     result["tensors_by_type"] = summary.tensorsByType;
+    result["parameters_by_type"] = summary.parametersByType;
     result["config"] = summary.config ? configJson(*summary.config) : Json();
+    result["estimates"] = summary.config ? estimateJson(*summary.config) : Json();
     result["tokenizer"] = {{"kind", words.kind}, {"vocab_size", words.vocabSize}, {"problem", words.problem}};
+    result["chat_template"] = {{"family", words.chat}, {"problem", words.chatProblem}};
     fmt::print("{}\n", dump(result));
 }
 
@@ -120,12 +154,15 @@ void inspectAsText(const std::filesystem::path& path, const CheckpointSummary& s
 {
     fmt::print("model      {}\n", path.string());
     if (!summary.format.empty()) {
+        fmt::print("format     {}, {}: {} tensors, {:.1f} million parameters\n", summary.format,
+            byteText(summary.bytes), summary.tensors, static_cast<double>(summary.parameters) / 1e6);
         std::string types;
         for (const auto& [type, count] : summary.tensorsByType) {
-            types += fmt::format("{}{} {}", types.empty() ? "" : ", ", count, type);
+            const auto share = static_cast<double>(summary.parametersByType.at(type))
+                / static_cast<double>(std::max<std::int64_t>(summary.parameters, 1));
+            types += fmt::format("{}{:.1f} % {} ({} tensors)", types.empty() ? "" : ", ", 100 * share, type, count);
         }
-        fmt::print("format     {}, {}: {} tensors ({}), {:.1f} million parameters\n", summary.format,
-            byteText(summary.bytes), summary.tensors, types, static_cast<double>(summary.parameters) / 1e6);
+        fmt::print("stored as  {}\n", types);
     }
     if (summary.config) {
         const ModelConfig& config = *summary.config;
@@ -134,8 +171,19 @@ void inspectAsText(const std::filesystem::path& path, const CheckpointSummary& s
             config.name.empty() ? "unnamed" : config.name, config.architecture, config.numLayers, config.numHeads,
             config.numKvHeads, config.headDim, config.hiddenSize, config.maxPositions, config.vocabSize);
     }
+    if (summary.config) {
+        const ModelEstimate estimate = estimateModel(*summary.config);
+        fmt::print("memory     {} for the weights in float32, {} of keys and values per 1,000 tokens\n",
+            byteText(static_cast<std::uint64_t>(estimate.weightBytes)),
+            byteText(static_cast<std::uint64_t>(1000 * estimate.cacheBytesPerToken)));
+        fmt::print("time       {:.2f} TFLOP for a prompt of {} tokens, about {:.1f} s on this machine's processors\n",
+            estimate.prefillFlops(estimatedPrompt) / 1e12, estimatedPrompt, prefillSeconds(estimate));
+    }
     fmt::print("tokenizer  {}\n",
         words.problem.empty() ? fmt::format("{}, {} tokens", words.kind, words.vocabSize) : words.problem);
+    if (words.problem.empty()) {
+        fmt::print("chat       {}\n", words.chat.empty() ? words.chatProblem : words.chat);
+    }
     fmt::print("can be run {}\n", summary.problem.empty() ? "yes" : "no: " + summary.problem);
 }
 

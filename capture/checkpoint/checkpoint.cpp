@@ -5,13 +5,16 @@
 #include "capture/checkpoint/mapped_file.h"
 
 #include "capture/checkpoint/gguf_checkpoint.h"
+#include "capture/checkpoint/gguf_file.h"
 #include "capture/checkpoint/safetensors_checkpoint.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <numeric>
+#include <set>
 
 namespace kvloupe {
 
@@ -26,8 +29,35 @@ std::unique_ptr<Checkpoint> Checkpoint::open(const std::filesystem::path& path)
     if (path.extension() == ".safetensors")
         throw CheckpointError(fmt::format(
             "{}: a safetensors file alone has no configuration; give the folder with its config.json", path.string()));
+    if (isPickle(path))
+        throw pickleError(path);
     return std::make_unique<GgufCheckpoint>(path);
 }
+
+bool isPickle(const std::filesystem::path& path)
+{
+    constexpr std::array<std::string_view, 4> extensions = {".bin", ".ckpt", ".pt", ".pth"};
+    return !GgufFile::recognise(path) && std::ranges::find(extensions, path.extension().string()) != extensions.end();
+}
+
+CheckpointError pickleError(const std::filesystem::path& path)
+{
+    return CheckpointError(fmt::format(
+        "{}: PyTorch's .bin and .pt files are Python pickles, which can run any program when they are read; "
+        "convert the model where you trust it: AutoModelForCausalLM.from_pretrained(FOLDER)"
+        ".save_pretrained(OUT, safe_serialization=True), then give OUT",
+        path.string()));
+}
+
+namespace {
+
+/// A weight inside the layers that the architecture does not read: leaving it out would give other numbers.
+bool wouldBeMissed(std::string_view name)
+{
+    return name.starts_with("model.layers.") && (name.ends_with(".weight") || name.ends_with(".bias"));
+}
+
+} // namespace
 
 const TensorInfo* Checkpoint::find(std::string_view name) const
 {
@@ -49,7 +79,10 @@ void Checkpoint::adopt(
         m_storage.push_back(storage[i]);
     }
     m_config = std::move(config);
-    for (const auto& [name, shape] : requiredTensors(m_config)) {
+    const auto required = requiredTensors(m_config);
+    std::set<std::string_view> needed;
+    for (const auto& [name, shape] : required) {
+        needed.insert(name);
         const TensorInfo* const tensor = find(name);
         if (tensor == nullptr)
             throw CheckpointError(fmt::format(
@@ -58,6 +91,11 @@ void Checkpoint::adopt(
             throw CheckpointError(fmt::format("{}: tensor {}: found shape [{}], expected [{}] from the configuration",
                 m_path.string(), name, fmt::join(tensor->shape, ", "), fmt::join(shape, ", ")));
     }
+    for (const TensorInfo& tensor : m_tensors)
+        if (wouldBeMissed(tensor.name) && !needed.contains(tensor.name))
+            throw CheckpointError(
+                fmt::format("{}: tensor {} is one too many: architecture {} with {} layers does not use it",
+                    m_path.string(), inQuotes(tensor.name), m_config.architecture, m_config.numLayers));
 }
 
 void Checkpoint::readFloat32(

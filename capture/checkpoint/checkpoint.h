@@ -72,4 +72,9 @@ private:
     std::vector<std::span<const std::byte>> m_storage;
 };
 
+/// Whether a file has the name of weights that PyTorch pickled: .bin, .ckpt, .pt, .pth.
+bool isPickle(const std::filesystem::path& path);
+/// Why pickled weights are not read, and the way out.
+CheckpointError pickleError(const std::filesystem::path& path);
+
 } // namespace kvloupe

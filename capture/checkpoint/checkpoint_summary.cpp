@@ -27,8 +27,12 @@ void addTensor(CheckpointSummary& summary, const std::string& type, const std::v
 {
     ++summary.tensors;
     ++summary.tensorsByType[type];
-    if (__builtin_add_overflow(summary.parameters, product(shape), &summary.parameters))
+    const std::int64_t size = product(shape);
+    if (__builtin_add_overflow(summary.parameters, size, &summary.parameters))
         summary.parameters = 0;
+    std::int64_t& ofType = summary.parametersByType[type];
+    if (__builtin_add_overflow(ofType, size, &ofType))
+        ofType = 0;
 }
 
 void summarizeGguf(const std::filesystem::path& path, CheckpointSummary& summary)
@@ -66,7 +70,7 @@ CheckpointSummary summarizeCheckpoint(const std::filesystem::path& path)
     try {
         if (std::filesystem::is_directory(path))
             summarizeFolder(path, summary);
-        else
+        else if (!isPickle(path))
             summarizeGguf(path, summary);
         Checkpoint::open(path);
     } catch (const CheckpointError& problem) {

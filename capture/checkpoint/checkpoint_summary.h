@@ -20,6 +20,7 @@ struct CheckpointSummary {
     std::int64_t parameters = 0; ///< numbers in all tensors
     std::uint64_t bytes = 0; ///< of the file, or of all shards
     std::map<std::string, std::int64_t> tensorsByType; ///< "Q4_1" to number of tensors
+    std::map<std::string, std::int64_t> parametersByType; ///< "Q4_1" to numbers in them
     std::string problem; ///< why it cannot be run; empty if it can
 };
 

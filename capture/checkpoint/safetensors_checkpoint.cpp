@@ -12,6 +12,8 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
+#include <string_view>
 
 namespace kvloupe {
 
@@ -42,6 +44,34 @@ std::map<std::string, std::string> readIndex(const std::filesystem::path& path)
     return shards;
 }
 
+/// Every shard must be there and hold the tensors that the index says it holds.
+void checkIndex(const std::filesystem::path& indexPath, const std::map<std::string, std::string>& index,
+    std::span<const SafetensorsFile> shards)
+{
+    std::map<std::string_view, std::set<std::string>> holders;
+    for (const SafetensorsFile& shard : shards)
+        for (const SafetensorsEntry& entry : shard.tensors())
+            holders[entry.name].insert(shard.path().filename().string());
+    for (const auto& [tensor, shard] : index) {
+        const auto found = holders.find(tensor);
+        if (found == holders.end())
+            throw CheckpointError(fmt::format("{}: weight_map: tensor {}: found in no shard, expected in {}",
+                indexPath.string(), inQuotes(tensor), shard));
+        if (!found->second.contains(shard))
+            throw CheckpointError(fmt::format("{}: weight_map: tensor {}: found in {}, expected in {}",
+                indexPath.string(), inQuotes(tensor), *found->second.begin(), shard));
+    }
+}
+
+std::optional<std::filesystem::path> firstPickle(const std::filesystem::path& folder)
+{
+    std::set<std::filesystem::path> pickles;
+    for (const auto& entry : std::filesystem::directory_iterator(folder))
+        if (isPickle(entry.path()))
+            pickles.insert(entry.path());
+    return pickles.empty() ? std::nullopt : std::optional(*pickles.begin());
+}
+
 std::optional<DataType> dataTypeOf(std::string_view dtype)
 {
     for (const DataType type : {DataType::F32, DataType::F16, DataType::BF16})
@@ -64,10 +94,17 @@ SafetensorsCheckpoint::SafetensorsCheckpoint(const std::filesystem::path& folder
         std::set<std::string> names;
         for (const auto& [tensor, shard] : index)
             names.insert(shard);
-        for (const std::string& name : names)
+        for (const std::string& name : names) {
+            if (!std::filesystem::exists(folder / name))
+                throw CheckpointError(fmt::format("{}: the shard is missing, {} names {} shards",
+                    (folder / name).string(), indexPath.filename().string(), names.size()));
             m_shards.emplace_back(folder / name);
+        }
+        checkIndex(indexPath, index, m_shards);
     } else if (std::filesystem::exists(single)) {
         m_shards.emplace_back(single);
+    } else if (const auto pickled = firstPickle(folder)) {
+        throw pickleError(*pickled);
     } else {
         throw CheckpointError(
             fmt::format("{}: holds neither model.safetensors nor model.safetensors.index.json", folder.string()));

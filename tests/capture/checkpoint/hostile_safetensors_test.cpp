@@ -73,7 +73,7 @@ TEST(HostileSafetensors, AreRefusedWhenTheHeaderIsWrong)
         {[](json& h) { h[someTensor].erase("shape"); }, "shape: is missing"},
         {[](json& h) { h[someTensor].erase("data_offsets"); }, "data_offsets: is missing"},
         {[](json& h) { h[someTensor] = 3; }, "found a JSON number, expected an object"},
-        {[](json& h) { h.erase(someTensor); }, "tensor lm_head.weight is missing"},
+        {[](json& h) { h.erase(someTensor); }, "tensor 'lm_head.weight': found in no shard, expected in"},
         {[](json& h) { h = json::array(); }, "header: found a JSON array"},
         {[](json& h) { h["x"] = json::parse("[[[[[1]]]]]"); }, "nested deeper than 4 levels"},
     };
@@ -125,12 +125,52 @@ TEST(HostileSafetensors, AreRefusedWhenTheIndexIsWrong)
     for (const std::string& outside : {"../../etc/passwd"s, "/etc/passwd"s, ".."s, "."s, ""s, "a/b"s, "a\\b"s, "a\0b"s})
         EXPECT_NE(withShard(outside).find("is no file name inside the folder"), std::string::npos) << outside;
     EXPECT_NE(withShard(5).find("is no file name inside the folder"), std::string::npos);
-    EXPECT_NE(withShard("absent.safetensors").find("absent.safetensors: cannot be opened"), std::string::npos);
+    EXPECT_NE(withShard("absent.safetensors")
+                  .find("absent.safetensors: the shard is missing, model.safetensors.index.json names 4 shards"),
+        std::string::npos);
     EXPECT_NE(withShard("config.json").find("header"), std::string::npos);
-    EXPECT_NE(withShard("model-00002-of-00003.safetensors").find("lm_head.weight is missing"), std::string::npos);
+    EXPECT_NE(withShard("model-00002-of-00003.safetensors")
+                  .find("found in model-00001-of-00003.safetensors, expected in model-00002-of-00003.safetensors"),
+        std::string::npos);
     EXPECT_NE(refusalOf("{}").find("weight_map: is missing"), std::string::npos);
     EXPECT_NE(refusalOf("[]").find("expected an object"), std::string::npos);
     EXPECT_NE(refusalOf("{").find("is not valid JSON"), std::string::npos);
+}
+
+TEST(HostileSafetensors, AreRefusedWhenTheIndexNamesATensorThatIsNowhereOrTheLayersHoldMoreThanTheyShould)
+{
+    const TemporaryFolder folder;
+    copyFolder(folder);
+    json index = json::parse(readBytes(tinyLlamaFolder() / "model.safetensors.index.json"));
+    index["weight_map"]["model.layers.9.ghost.weight"] = "model-00001-of-00003.safetensors";
+    folder.write("model.safetensors.index.json", index.dump());
+    EXPECT_NE(refusal(folder.path())
+                  .find("tensor 'model.layers.9.ghost.weight': found in no shard, expected in "
+                        "model-00001-of-00003.safetensors"),
+        std::string::npos);
+
+    const TemporaryFolder shallow;
+    copyFolder(shallow);
+    json config = json::parse(readBytes(tinyLlamaFolder() / "config.json"));
+    config["num_hidden_layers"] = 1;
+    shallow.write("config.json", config.dump());
+    EXPECT_NE(refusal(shallow.path())
+                  .find("'model.layers.1.input_layernorm.weight' is one too many: architecture llama "
+                        "with 1 layers does not use it"),
+        std::string::npos)
+        << refusal(shallow.path());
+}
+
+TEST(HostileSafetensors, SayThatPicklesAreNotReadAndWhatToDo)
+{
+    const TemporaryFolder folder;
+    folder.write("config.json", readBytes(tinyLlamaFolder() / "config.json"));
+    folder.write("pytorch_model-00001-of-00002.bin", "PK");
+    folder.write("pytorch_model-00002-of-00002.bin", "PK");
+    const std::string ofFolder = refusal(folder.path());
+    EXPECT_NE(ofFolder.find("pytorch_model-00001-of-00002.bin: PyTorch's .bin"), std::string::npos) << ofFolder;
+    EXPECT_NE(ofFolder.find("safe_serialization=True"), std::string::npos);
+    EXPECT_NE(refusal(folder.path() / "pytorch_model-00002-of-00002.bin").find("Python pickles"), std::string::npos);
 }
 
 TEST(HostileSafetensors, AreRefusedWhenThereAreNone)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
 #include "capture/checkpoint/model_config.h"
+#include "capture/checkpoint/model_estimate.h"
 
 #include "capture/checkpoint/gguf_file.h"
 #include "tests/capture/checkpoint/tiny_llama.h"
@@ -123,6 +124,28 @@ TEST(ModelConfig, ListsWhatTheArchitectureNeeds)
     tied["attention_bias"] = false;
     tied["mlp_bias"] = true;
     EXPECT_EQ(requiredTensors(configOf(tied)).size(), 29u - 1 - 2 * 4 + 2 * 3);
+}
+
+TEST(ModelEstimate, CountsWhatTheConfigurationImplies)
+{
+    ModelConfig config;
+    config.numLayers = 2;
+    config.numHeads = 4;
+    config.numKvHeads = 2;
+    config.headDim = 8;
+    config.hiddenSize = 32;
+    config.intermediateSize = 48;
+    config.vocabSize = 64;
+    const ModelEstimate apart = estimateModel(config);
+    const std::int64_t layer = 2 * 32 * 32 + 2 * 16 * 32 + 3 * 32 * 48;
+    EXPECT_EQ(apart.parameters, 2 * 64 * 32 + 2 * (layer + 2 * 32) + 32);
+    EXPECT_EQ(apart.weightBytes, apart.parameters * 4);
+    EXPECT_EQ(apart.cacheBytesPerToken, 2 * 2 * 2 * 8 * 4);
+    EXPECT_EQ(apart.matrixFlopsPerToken, 2.0 * static_cast<double>(2 * layer + 64 * 32));
+    EXPECT_EQ(apart.prefillFlops(3), 3 * apart.matrixFlopsPerToken + 6 * 4 * 2 * 4 * 8);
+    config.tiedEmbeddings = true;
+    EXPECT_EQ(estimateModel(config).parameters, apart.parameters - 64 * 32);
+    EXPECT_EQ(estimateModel(config).matrixFlopsPerToken, apart.matrixFlopsPerToken);
 }
 
 } // namespace
