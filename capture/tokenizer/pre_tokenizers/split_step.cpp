@@ -3,7 +3,6 @@
 #include "capture/tokenizer/pre_tokenizers/split_step.h"
 
 #include <algorithm>
-#include <ranges>
 
 namespace kvloupe {
 
@@ -48,7 +47,8 @@ std::vector<ByteRange> mergeIntoNext(const std::vector<Part>& parts)
 {
     std::vector<ByteRange> pieces;
     bool beforeMatch = false;
-    for (const Part& part : parts | std::views::reverse) {
+    for (auto at = parts.rbegin(); at != parts.rend(); ++at) {
+        const Part& part = *at;
         if (part.isMatch && !beforeMatch && !pieces.empty())
             pieces.back().begin = part.range.begin;
         else
