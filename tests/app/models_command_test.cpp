@@ -51,8 +51,10 @@ TEST(ModelsCommand, SaysWhyPicklesAreNotRead)
 
 TEST(TokenizeCommand, ReadsTokenizerModelFiles)
 {
-    const ProgramRun run = runBuilt("kvloupe",
-        {"tokenize", KVLOUPE_TEST_DATA "/tokenizers/families/spm-bpe.model", "--template"}, {.input = "Hello world\n"});
+    ProgramRunOptions options;
+    options.input = "Hello world\n";
+    const ProgramRun run = runBuilt(
+        "kvloupe", {"tokenize", KVLOUPE_TEST_DATA "/tokenizers/families/spm-bpe.model", "--template"}, options);
     EXPECT_EQ(run.status, 0) << run.err;
     const auto ids = nlohmann::json::parse(run.out);
     EXPECT_EQ(ids.front(), 1);
