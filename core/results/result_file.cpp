@@ -171,13 +171,15 @@ void dropTexts(ResultRow& row)
 
 } // namespace
 
-ResultFile readResults(const std::filesystem::path& path, ResultTexts texts)
+ResultFile readResults(const std::filesystem::path& path, ResultTexts texts, const std::function<bool()>& stopped)
 {
     LineReader lines(path);
     ResultFile file;
     file.path = path;
     std::optional<SampleCollector> run;
     for (std::string line; lines.next(line);) {
+        if (stopped && stopped())
+            throw ResultsError(fmt::format("{}: reading was stopped", path.string()));
         file.bytes += static_cast<std::int64_t>(line.size()) + 1;
         if (line.find_first_not_of(" \t\r") == std::string::npos)
             continue;

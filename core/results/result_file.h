@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <vector>
 
 namespace kvloupe {
@@ -34,6 +35,8 @@ enum class ResultTexts { Keep, Drop };
 
 /// Reads a file of JSON lines. The last line may be torn (it is reported, not read); everything else must be in order:
 /// throws ResultsError with file, line, field, found and expected. Lines are at most 16 MiB long.
-ResultFile readResults(const std::filesystem::path& path, ResultTexts texts = ResultTexts::Keep);
+/// `stopped` is asked at every line; ResultsError once it says yes.
+ResultFile readResults(const std::filesystem::path& path, ResultTexts texts = ResultTexts::Keep,
+    const std::function<bool()>& stopped = {});
 
 } // namespace kvloupe

@@ -149,6 +149,17 @@ QString MethodModel::readSpec(const QString& spec, int exceptRow, Entry& entry) 
     return {};
 }
 
+/// Gives every entry a title of its own.
+void MethodModel::retitle()
+{
+    for (Entry& entry : m_entries) {
+        const auto isNamesake = [&](const Entry& other) { return other.method.name == entry.method.name; };
+        entry.title = QString::fromStdString(findMethod(entry.method.name).title);
+        if (std::ranges::count_if(m_entries, isNamesake) > 1)
+            entry.title = tr("%1 (%2)").arg(entry.title, entry.parameters);
+    }
+}
+
 QString MethodModel::add(const QString& spec, bool shown)
 {
     Entry entry;
@@ -159,6 +170,7 @@ QString MethodModel::add(const QString& spec, bool shown)
     const int row = static_cast<int>(m_entries.size());
     beginInsertRows({}, row, row);
     m_entries.push_back(std::move(entry));
+    retitle();
     endInsertRows();
     emit methodsChanged();
     if (current() < 0 && shown)
@@ -180,9 +192,10 @@ QString MethodModel::setSpec(int row, const QString& spec)
     entry.color = changed.color;
     entry.shown = changed.shown;
     changed = std::move(entry);
+    retitle();
     if (wasCurrent)
         setCurrent(row);
-    emit dataChanged(index(row, 0), index(row, ColumnCount - 1));
+    emit dataChanged(index(0, 0), index(rowCount() - 1, ColumnCount - 1)); // a namesake's title as well
     emit methodsChanged();
     return {};
 }
@@ -194,6 +207,7 @@ void MethodModel::remove(int row)
     const int previous = current();
     beginRemoveRows({}, row, row);
     m_entries.erase(m_entries.begin() + row);
+    retitle();
     endRemoveRows();
     emit methodsChanged();
     if (previous == row)
@@ -265,6 +279,7 @@ void MethodModel::fromSpecs(const QStringList& specs)
         entry.shown = shown;
         m_entries.push_back(std::move(entry));
     }
+    retitle();
     endResetModel();
     emit methodsChanged();
     if (rowOf(front) >= 0)

@@ -33,7 +33,7 @@ class MethodModel final : public QAbstractTableModel {
 public:
     struct Entry {
         Method method;
-        QString title; ///< "SnapKV"
+        QString title; ///< "SnapKV"; "SnapKV (window=64)" where several have that name, so that each has its own
         QString parameters; ///< those that differ from the defaults, or "defaults"
         QColor color;
         bool shown = true;
@@ -81,6 +81,7 @@ signals:
 
 private:
     QColor unusedColor(const std::string& name) const;
+    void retitle();
     QString readSpec(const QString& spec, int exceptRow, Entry& entry) const;
 
     Selection* m_selection;

@@ -94,11 +94,13 @@ std::shared_ptr<const ResultsData> readResultsData(
         // Taken before reading: what is appended meanwhile is found the next time.
         file.stamp = stampOf(path);
         try {
-            take(readResults(path), *data, byMethod, overMethods, file.remarks);
+            take(readResults(path, ResultTexts::Keep, stopped), *data, byMethod, overMethods, file.remarks);
         } catch (const std::exception& error) {
             file.problem = error.what();
         }
     }
+    if (stopped && stopped())
+        return nullptr;
     data->fullRows = fullRowsOf(data->rows);
     data->byMethod = byMethod.build();
     data->overMethods = overMethods.build();

@@ -56,6 +56,27 @@ TEST_F(MethodModelTest, TakesAMethodTwiceOnlyWithOtherParameters)
     EXPECT_EQ(m_model.data(m_model.index(1, MethodModel::ParametersColumn)).toString(), QStringLiteral("window=16"));
 }
 
+TEST_F(MethodModelTest, NamesakesHaveTitlesOfTheirOwn)
+{
+    const auto titles = [this] {
+        QStringList all;
+        for (const MethodModel::Entry& entry : m_model.entries())
+            all << entry.title;
+        return all;
+    };
+    m_model.add(QStringLiteral("snapkv"));
+    m_model.add(QStringLiteral("h2o"));
+    EXPECT_EQ(titles(), QStringList({QStringLiteral("SnapKV"), QStringLiteral("H2O")}));
+    m_model.add(QStringLiteral("snapkv:window=16"));
+    EXPECT_EQ(titles(),
+        QStringList(
+            {QStringLiteral("SnapKV (defaults)"), QStringLiteral("H2O"), QStringLiteral("SnapKV (window=16)")}));
+    m_model.setSpec(2, QStringLiteral("snapkv:window=8"));
+    EXPECT_EQ(titles().back(), QStringLiteral("SnapKV (window=8)"));
+    m_model.remove(0);
+    EXPECT_EQ(titles(), QStringList({QStringLiteral("H2O"), QStringLiteral("SnapKV")}));
+}
+
 TEST_F(MethodModelTest, GivesDifferentColoursToTheFirstEight)
 {
     QSet<QRgb> colors;

@@ -102,6 +102,15 @@ TEST_F(ResultsChartTest, SettingsThatDifferAreNeverInOnePanel)
     EXPECT_THAT(text(), HasSubstr("# ar, chat template\n"));
 }
 
+TEST_F(ResultsChartTest, ReadingStopsInTheMiddleOfAFile)
+{
+    add(madeHeader(), 40);
+    int asked = 0;
+    EXPECT_EQ(readResultsData(files, [&] { return ++asked > 20; }), nullptr);
+    EXPECT_EQ(asked, 22) << "at the line that follows, and once more to tell a stop from an error";
+    EXPECT_NE(readResultsData(files, [] { return false; }), nullptr);
+}
+
 TEST_F(ResultsChartTest, MethodsOfOneNameAreToldApartByTheirSpec)
 {
     RunHeader header = madeHeader();
