@@ -55,11 +55,12 @@ struct HeadWall::State {
     int heads() const { return sample ? sample->model.numHeads : 0; }
     int step() const { return size + gap; }
     QPoint scrolled() const { return {wall->horizontalScrollBar()->value(), wall->verticalScrollBar()->value()}; }
-    QRect rectOf(Place place) const
-    {
-        return QRect(header.width() + gap + place.head * step(), header.height() + gap + place.row * step(), size, size)
-            .translated(-scrolled());
-    }
+    QRect rectOf(Place place) const;
+    int indexOf(Place place) const { return place.row * heads() + place.head; }
+    int columns() const { return std::max(1, order ? (wall->viewport()->width() - gap) / step() : heads()); }
+    /// Height of one line of thumbnails, with their names where they are not in rows by layer.
+    int lineHeight() const { return order ? step() + QFontMetrics(wall->font()).height() : step(); }
+    void setOrder(std::optional<std::vector<int>> newOrder);
     Place placeAt(const QPoint& position) const;
     Place placeOf(int layer, int head) const;
     void reload();
@@ -70,12 +71,15 @@ struct HeadWall::State {
     void updateGeometry();
     void moveFocus(int rows, int columns);
     void choose(Place place);
+    void toggle(Place place);
     void ensureVisible(Place place);
     bool isLoaded() const;
     QString toolTip(Place place) const;
     void paintFrame(QPainter& painter, const QRect& rect) const;
     void paintHeaders(QPainter& painter) const;
     void paintThumbnail(QPainter& painter, Row& row, int head, const QRect& rect);
+    /// What is said of a head besides its map: name, bar, whether it was picked.
+    void paintMarks(QPainter& painter, int layer, int head, const QRect& rect) const;
 
     HeadWall* wall;
     Selection* selection;
@@ -90,13 +94,56 @@ struct HeadWall::State {
     int size = smallestAutomatic;
     QSize header;
     Place focus;
+    std::optional<std::vector<int>> order; ///< heads by index, as they are shown
+    std::vector<int> slotOfHead; ///< place in `order` of each head, -1 = hidden
+    std::vector<bool> matches;
+    std::vector<double> bars;
+    QColor barColor;
 };
+
+QRect HeadWall::State::rectOf(Place place) const
+{
+    int line = place.row;
+    int column = place.head;
+    if (order) {
+        const int slot = slotOfHead[static_cast<std::size_t>(indexOf(place))];
+        if (slot < 0)
+            return {};
+        line = slot / columns();
+        column = slot % columns();
+    }
+    return QRect(header.width() + gap + column * step(), header.height() + gap + line * lineHeight(), size, size)
+        .translated(-scrolled());
+}
+
+void HeadWall::State::setOrder(std::optional<std::vector<int>> newOrder)
+{
+    const auto count = rows.size() * static_cast<std::size_t>(heads());
+    if (newOrder)
+        std::erase_if(*newOrder, [count](int head) { return head < 0 || static_cast<std::size_t>(head) >= count; });
+    if (order == newOrder)
+        return;
+    order = std::move(newOrder);
+    slotOfHead.assign(count, -1);
+    for (std::size_t slot = 0; order && slot < order->size(); ++slot)
+        slotOfHead[static_cast<std::size_t>((*order)[slot])] = static_cast<int>(slot);
+    updateGeometry();
+    if (const Place chosen = placeOf(selection->layer(), selection->head()); chosen.row >= 0)
+        ensureVisible(chosen);
+}
 
 Place HeadWall::State::placeAt(const QPoint& position) const
 {
     const QPoint inside = position + scrolled() - QPoint(header.width() + gap, header.height() + gap);
     if (inside.x() < 0 || inside.y() < 0 || position.y() < header.height() || position.x() < header.width())
         return {};
+    if (order) {
+        const int column = inside.x() / step();
+        const auto slot = static_cast<std::size_t>(inside.y() / lineHeight() * columns() + column);
+        if (column >= columns() || slot >= order->size())
+            return {};
+        return {(*order)[slot] / heads(), (*order)[slot] % heads()};
+    }
     const Place place{inside.y() / step(), inside.x() / step()};
     const bool exists = place.row < static_cast<int>(rows.size()) && place.head < heads();
     return exists ? place : Place{};
@@ -201,14 +248,16 @@ void HeadWall::State::forgetImages()
 void HeadWall::State::updateGeometry()
 {
     const QFontMetrics metrics(wall->font());
-    header = QSize(metrics.horizontalAdvance(QStringLiteral("000")) + 6, metrics.height() + 2);
+    header = order ? QSize(0, 0) : QSize(metrics.horizontalAdvance(QStringLiteral("000")) + 6, metrics.height() + 2);
     const QSize view = wall->viewport()->size();
     if (fixedSize > 0)
         size = fixedSize;
     else if (heads() > 0)
         size = std::clamp((view.width() - header.width() - gap) / heads() - gap, smallestAutomatic, largestAutomatic);
-    const int width = header.width() + gap + heads() * step();
-    const int height = header.height() + gap + static_cast<int>(rows.size()) * step();
+    const int lines
+        = order ? (static_cast<int>(order->size()) + columns() - 1) / columns() : static_cast<int>(rows.size());
+    const int width = header.width() + gap + columns() * step();
+    const int height = header.height() + gap + lines * lineHeight();
     wall->horizontalScrollBar()->setRange(0, std::max(0, width - view.width()));
     wall->horizontalScrollBar()->setPageStep(view.width());
     wall->horizontalScrollBar()->setSingleStep(step());
@@ -224,7 +273,11 @@ void HeadWall::State::moveFocus(int rowStep, int columnStep)
         return;
     if (focus.row < 0)
         focus = placeOf(selection->layer(), selection->head());
-    else
+    else if (order && !order->empty()) {
+        const int slot = slotOfHead[static_cast<std::size_t>(indexOf(focus))] + rowStep * columns() + columnStep;
+        const int head = (*order)[static_cast<std::size_t>(std::clamp(slot, 0, static_cast<int>(order->size()) - 1))];
+        focus = {head / heads(), head % heads()};
+    } else
         focus = {std::clamp(focus.row + rowStep, 0, static_cast<int>(rows.size()) - 1),
             std::clamp(focus.head + columnStep, 0, heads() - 1)};
     if (focus.row < 0)
@@ -237,6 +290,8 @@ void HeadWall::State::moveFocus(int rowStep, int columnStep)
 void HeadWall::State::ensureVisible(Place place)
 {
     const QRect rect = rectOf(place);
+    if (rect.isEmpty())
+        return;
     const QRect shown = wall->viewport()->rect().adjusted(header.width() + gap, header.height() + gap, -gap, -gap);
     const auto shift = [](int begin, int end, int low, int high) {
         if (begin < low)
@@ -255,6 +310,15 @@ void HeadWall::State::choose(Place place)
         return;
     focus = place;
     selection->setHead(rows[static_cast<std::size_t>(place.row)].layer, place.head);
+    wall->viewport()->update();
+}
+
+void HeadWall::State::toggle(Place place)
+{
+    if (place.row < 0)
+        return;
+    focus = place;
+    emit wall->headToggled(rows[static_cast<std::size_t>(place.row)].layer, place.head);
     wall->viewport()->update();
 }
 
@@ -292,6 +356,8 @@ void HeadWall::State::paintFrame(QPainter& painter, const QRect& rect) const
 /// Headers stay while the thumbnails scroll, and name every fifth head where there is no room for all.
 void HeadWall::State::paintHeaders(QPainter& painter) const
 {
+    if (order)
+        return;
     const QRect view = wall->viewport()->rect();
     const QPalette palette = wall->palette();
     const QFontMetrics metrics(wall->font());
@@ -320,6 +386,7 @@ void HeadWall::State::paintThumbnail(QPainter& painter, Row& row, int head, cons
     painter.fillRect(rect, palette.color(QPalette::AlternateBase));
     if (row.loading == Loading::Done) {
         painter.drawImage(rect.topLeft(), image(row, head));
+        paintMarks(painter, row.layer, head, rect);
         return;
     }
     painter.setPen(palette.color(QPalette::Disabled, QPalette::WindowText));
@@ -328,6 +395,29 @@ void HeadWall::State::paintThumbnail(QPainter& painter, Row& row, int head, cons
         painter.drawLine(rect.topRight(), rect.bottomLeft());
     } else {
         painter.drawText(rect, Qt::AlignCenter, QString(QChar(0x2026)));
+    }
+}
+
+void HeadWall::State::paintMarks(QPainter& painter, int layer, int head, const QRect& rect) const
+{
+    constexpr int barHeight = 5;
+    const QPalette palette = wall->palette();
+    const auto index = static_cast<std::size_t>(indexOf(placeOf(layer, head)));
+    if (index < bars.size() && !std::isnan(bars[index])) {
+        const QRect ground(rect.left(), rect.bottom() - barHeight + 1, rect.width(), barHeight);
+        painter.fillRect(ground, palette.color(QPalette::Window));
+        const int width = static_cast<int>(std::lround(std::clamp(bars[index], 0.0, 1.0) * ground.width()));
+        painter.fillRect(QRect(ground.left(), ground.top() + 1, width, barHeight - 1), barColor);
+    }
+    if (index < matches.size() && !matches[index]) {
+        QColor veil = palette.color(QPalette::Window);
+        veil.setAlphaF(0.8F);
+        painter.fillRect(rect, veil);
+    }
+    if (order) {
+        painter.setPen(palette.color(QPalette::WindowText));
+        painter.drawText(QRect(rect.left() - gap, rect.bottom() + 1, rect.width() + 2 * gap, lineHeight() - step()),
+            Qt::AlignCenter, QStringLiteral("%1.%2").arg(layer).arg(head));
     }
 }
 
@@ -367,6 +457,10 @@ void HeadWall::setSample(SampleModelPtr sample, std::shared_ptr<TileSource> tile
         for (const LayerInfo& layer : s.sample->layers)
             s.rows.push_back({.layer = layer.layer, .overview = {}, .images = {}, .error = {}});
     }
+    s.order.reset();
+    s.slotOfHead.clear();
+    s.matches.clear();
+    s.bars.clear();
     s.focus = s.placeOf(s.selection->layer(), s.selection->head());
     s.updateGeometry();
     s.reload();
@@ -382,6 +476,24 @@ void HeadWall::setPooling(Pooling pooling)
 {
     if (std::exchange(m_state->pooling, pooling) != pooling)
         m_state->reload();
+}
+
+void HeadWall::setOrder(std::optional<std::vector<int>> order)
+{
+    m_state->setOrder(std::move(order));
+}
+
+void HeadWall::setMatches(std::vector<bool> matches)
+{
+    m_state->matches = std::move(matches);
+    viewport()->update();
+}
+
+void HeadWall::setBars(std::vector<double> bars, const QColor& color)
+{
+    m_state->bars = std::move(bars);
+    m_state->barColor = color;
+    viewport()->update();
 }
 
 void HeadWall::setThumbnailSize(int size)
@@ -413,9 +525,10 @@ void HeadWall::paintEvent(QPaintEvent* event)
                 s.paintThumbnail(painter, s.rows[static_cast<std::size_t>(row)], head, rect);
         }
     }
-    if (const Place chosen = s.placeOf(s.selection->layer(), s.selection->head()); chosen.row >= 0)
+    if (const Place chosen = s.placeOf(s.selection->layer(), s.selection->head());
+        chosen.row >= 0 && !s.rectOf(chosen).isEmpty())
         s.paintFrame(painter, s.rectOf(chosen));
-    if (hasFocus() && s.focus.row >= 0) {
+    if (hasFocus() && s.focus.row >= 0 && !s.rectOf(s.focus).isEmpty()) {
         painter.setBrush(Qt::NoBrush);
         const QRect rect = s.rectOf(s.focus).adjusted(1, 1, -2, -2);
         painter.setPen(Qt::white);
@@ -447,13 +560,13 @@ void HeadWall::keyPressEvent(QKeyEvent* event)
     case Qt::Key_Down:
         return s.moveFocus(1, 0);
     case Qt::Key_Home:
-        return s.moveFocus(-static_cast<int>(s.rows.size()), -s.heads());
+        return s.moveFocus(-static_cast<int>(s.rows.size()) * s.heads(), -s.heads());
     case Qt::Key_End:
-        return s.moveFocus(static_cast<int>(s.rows.size()), s.heads());
+        return s.moveFocus(static_cast<int>(s.rows.size()) * s.heads(), s.heads());
     case Qt::Key_Return:
     case Qt::Key_Enter:
     case Qt::Key_Space:
-        return s.choose(s.focus);
+        return event->modifiers().testFlag(Qt::ControlModifier) ? s.toggle(s.focus) : s.choose(s.focus);
     default:
         QAbstractScrollArea::keyPressEvent(event);
     }
@@ -461,8 +574,13 @@ void HeadWall::keyPressEvent(QKeyEvent* event)
 
 void HeadWall::mousePressEvent(QMouseEvent* event)
 {
-    if (event->button() == Qt::LeftButton)
-        m_state->choose(m_state->placeAt(event->position().toPoint()));
+    if (event->button() != Qt::LeftButton)
+        return;
+    const Place place = m_state->placeAt(event->position().toPoint());
+    if (event->modifiers().testFlag(Qt::ControlModifier))
+        m_state->toggle(place);
+    else
+        m_state->choose(place);
 }
 
 void HeadWall::mouseReleaseEvent(QMouseEvent* event)

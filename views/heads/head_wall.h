@@ -10,6 +10,8 @@
 #include <QAbstractScrollArea>
 
 #include <memory>
+#include <optional>
+#include <vector>
 
 namespace kvloupe {
 
@@ -29,15 +31,24 @@ public:
     void setSample(SampleModelPtr sample, std::shared_ptr<TileSource> tiles);
     void setColors(ColorMap map, ColorScale scale, ColorRange range);
     void setPooling(Pooling pooling);
+    /// Heads by index, recorded layer x heads + head, in the order in which they are shown, others hidden; nothing =
+    /// a row per layer.
+    void setOrder(std::optional<std::vector<int>> order);
+    /// One per head: the others are dimmed. Empty = all alike.
+    void setMatches(std::vector<bool> matches);
+    /// A bar in `color` at the lower edge of each thumbnail, its length a share in [0, 1], NaN = none. Empty = no bars.
+    void setBars(std::vector<double> bars, const QColor& color);
     /// Edge of a thumbnail in logical pixels, 16 to 128.
     void setThumbnailSize(int size);
 
-    /// Rectangle of a thumbnail in viewport coordinates; empty if the layer was not recorded.
+    /// Rectangle of a thumbnail in viewport coordinates; empty if the layer was not recorded or the head is hidden.
     QRect thumbnailRect(int layer, int head) const;
     bool isLoaded() const; ///< every layer is there or has failed
 
 signals:
     void loaded();
+    /// Ctrl + click, or Ctrl + Enter.
+    void headToggled(int layer, int head);
     void failed(const QString& message);
 
 protected:

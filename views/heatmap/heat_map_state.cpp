@@ -73,6 +73,7 @@ void HeatMapView::State::buildPlot()
     keep = new KeepLayer(rect, keepLayerName, *map);
     bands = new SpanBands(rect, bandLayerName);
     marks = new GenerationMarks(rect, keepLayerName);
+    rowStrip = new RowStrip(rect, keepLayerName);
     cursor = new CursorLayer(rect, cursorLayerName);
 
     QObject::connect(plot, &QCustomPlot::beforeReplot, view, [this] { prepareReplot(); });
@@ -133,7 +134,8 @@ void HeatMapView::State::updateMargins()
     const int labels = (style.showTokens ? tokenRoom : numberRoom) + 12;
     // Axis labels sit at the outer edge, wherever the tick labels end.
     const int top = std::max(line, KeepLayer::heightOf(keep->overlays().size()) + frameGap);
-    rect->setMargins(QMargins(band + labels + line + 6, top, 10, band + labels + line + 6));
+    rect->setMargins(QMargins(
+        band + labels + line + 6, top, rowStrip->isEmpty() ? 10 : RowStrip::width + 4, band + labels + line + 6));
     const int barRoom
         = static_cast<int>(std::ceil(metrics.horizontalAdvance(QStringLiteral("0.0001")))) + 12 + line + 8;
     bar->setMargins(QMargins(8, top, barRoom, band + labels + line + 6));
@@ -204,6 +206,7 @@ void HeatMapView::State::setSource(SampleModelPtr newSample, std::shared_ptr<Til
     }
     updateExtent();
     keep->setOverlays({});
+    rowStrip->setShares({}, {});
     updateMargins();
     updateShape();
     updateStep();

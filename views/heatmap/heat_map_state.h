@@ -71,10 +71,11 @@ struct HeatMapView::State {
     ColorBar* bar = nullptr;
     QSharedPointer<TokenTicker> keyTicker;
     QSharedPointer<TokenTicker> queryTicker;
-    TilePlottable* map = nullptr; // owned by the plot, as are the next four
+    TilePlottable* map = nullptr; // owned by the plot, as are the next five
     KeepLayer* keep = nullptr;
     SpanBands* bands = nullptr;
     GenerationMarks* marks = nullptr;
+    RowStrip* rowStrip = nullptr;
     CursorLayer* cursor = nullptr;
 
     std::shared_ptr<TileCache> cache;

@@ -164,6 +164,19 @@ void HeatMapView::setKeepOverlay(std::vector<KeepOverlay> overlays)
     }
 }
 
+void HeatMapView::setRowShares(std::vector<float> shares, const QColor& color)
+{
+    State& s = *m_state;
+    const bool wasEmpty = s.rowStrip->isEmpty();
+    s.rowStrip->setShares(std::move(shares), color);
+    if (wasEmpty == s.rowStrip->isEmpty()) {
+        s.plot->layer(keepLayerName)->replot();
+    } else {
+        s.updateMargins();
+        s.replotAll();
+    }
+}
+
 MapWindow HeatMapView::mapWindow() const
 {
     return windowOf(*m_state->rect);

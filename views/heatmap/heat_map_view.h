@@ -80,6 +80,9 @@ public:
     /// Methods on the head on show, top strip first. Repaints the overlay only, not the map.
     void setKeepOverlay(std::vector<KeepOverlay> overlays);
 
+    /// A share per query, [0, 1], as bars right of the map; empty = none.
+    void setRowShares(std::vector<float> shares, const QColor& color);
+
     MapWindow mapWindow() const;
     /// Clamped to the map.
     void setMapWindow(const MapWindow& window);

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
+#include <utility>
 
 namespace kvloupe {
 namespace {
@@ -369,6 +370,51 @@ void CursorLayer::draw(QCPPainter* painter)
     drawTwoTone(painter, cell.toAlignedRect());
     if (m_isPinned)
         drawTwoTone(painter, cell.toAlignedRect().adjusted(-4, -4, 4, 4));
+}
+
+RowStrip::RowStrip(QCPAxisRect* rect, const QString& layer)
+    : QCPLayerable(rect->parentPlot(), layer)
+    , m_rect(rect)
+{
+}
+
+void RowStrip::setShares(std::vector<float> shares, const QColor& color)
+{
+    m_shares = std::move(shares);
+    m_color = color;
+}
+
+void RowStrip::applyDefaultAntialiasingHint(QCPPainter* painter) const
+{
+    painter->setAntialiasing(false);
+}
+
+QRect RowStrip::clipRect() const
+{
+    return mParentPlot->viewport();
+}
+
+void RowStrip::draw(QCPPainter* painter)
+{
+    if (m_shares.empty())
+        return;
+    constexpr int gap = 6;
+    const QRect area = mapArea(*m_rect);
+    const QRect ground(area.right() + gap, area.top(), width - gap, area.height());
+    painter->fillRect(ground, QColor(0xe4, 0xe4, 0xe4));
+    const QCPAxis* queries = m_rect->axis(QCPAxis::atLeft);
+    const auto tokens = static_cast<double>(m_shares.size());
+    for (int y = ground.top(); y <= ground.bottom(); ++y) {
+        const double begin = std::clamp(std::floor(queries->pixelToCoord(y)), 0.0, tokens);
+        const double end = std::clamp(std::max(begin + 1.0, std::floor(queries->pixelToCoord(y + 1))), 0.0, tokens);
+        float largest = -1.0F;
+        for (auto row = static_cast<std::size_t>(begin); row < static_cast<std::size_t>(end); ++row)
+            largest = std::max(largest, m_shares[row]); // false with NaN
+        if (largest > 0.0F) {
+            const int length = std::max(1, static_cast<int>(std::lround(largest * static_cast<float>(ground.width()))));
+            painter->fillRect(QRect(ground.left(), y, length, 1), m_color);
+        }
+    }
 }
 
 GenerationMarks::GenerationMarks(QCPAxisRect* rect, const QString& layer)

@@ -108,6 +108,28 @@ private:
     QRect m_zoomBox;
 };
 
+/// A share per query as a strip of bars right of the map: what a row of the map loses. A pixel that stands for many
+/// rows shows the largest.
+class RowStrip final : public QCPLayerable {
+public:
+    RowStrip(QCPAxisRect* rect, const QString& layer);
+
+    /// [tokens], NaN = not known; empty = no strip.
+    void setShares(std::vector<float> shares, const QColor& color);
+    bool isEmpty() const { return m_shares.empty(); }
+    static constexpr int width = 28; ///< logical pixels, the gap to the map included
+
+protected:
+    void applyDefaultAntialiasingHint(QCPPainter* painter) const override;
+    QRect clipRect() const override;
+    void draw(QCPPainter* painter) override;
+
+private:
+    QCPAxisRect* m_rect;
+    std::vector<float> m_shares;
+    QColor m_color;
+};
+
 /// Where the prompt ends and generated tokens begin, as lines across the map, and the query of the step in view as
 /// marks at both sides of its row.
 class GenerationMarks final : public QCPLayerable {

@@ -5,10 +5,13 @@
 #include "views/composer/composer_desk.h"
 #include "views/figure/attention_panel.h"
 #include "views/heads/head_wall.h"
+#include "views/heads/heads_panel.h"
 #include "views/jobs/job_desk.h"
 #include "views/jobs/jobs_panel.h"
 #include "views/jobs/recording_watch.h"
 #include "views/jobs/start_page.h"
+#include "views/lost/lost_model.h"
+#include "views/lost/lost_view.h"
 #include "views/map/map_comparison.h"
 #include "views/map/map_grid.h"
 #include "views/methods/explanation_model.h"
@@ -82,6 +85,7 @@ MainWindow::MainWindow(Settings* settings, QWidget* parent)
     , m_jobDesk(new JobDesk(findKvloupeProgram(), settings, m_methods, this))
     , m_map(nullptr)
     , m_headWall(new HeadWall(m_selection))
+    , m_lost(new LostModel(models(), this))
     , m_tokenPanel(new TokenPanel)
     , m_methodsPanel(nullptr)
     , m_sampleList(new SampleList(m_selection))
@@ -157,7 +161,7 @@ void MainWindow::buildDocks()
 
     m_docks.add(QStringLiteral("samplesDock"), tr("Samples"), m_sampleList,
         {.area = Qt::LeftDockWidgetArea, .tabWith = {}, .digit = Qt::Key_1, .size = 330, .height = 120});
-    m_docks.add(QStringLiteral("headsDock"), tr("Heads"), m_headWall,
+    m_docks.add(QStringLiteral("headsDock"), tr("Heads"), new HeadsPanel(m_headWall, models(), m_lost, m_session),
         {.area = Qt::LeftDockWidgetArea, .tabWith = {}, .digit = Qt::Key_2, .size = 330});
     m_docks.add(QStringLiteral("methodsDock"), tr("Methods"), m_methodsPanel,
         {.area = Qt::RightDockWidgetArea, .tabWith = {}, .digit = Qt::Key_3, .size = 430, .height = 440});
@@ -173,6 +177,8 @@ void MainWindow::buildDocks()
         {.area = Qt::BottomDockWidgetArea, .tabWith = QStringLiteral("textDock"), .digit = Qt::Key_6});
     m_docks.add(resultsDock(), tr("Results"), m_resultsView,
         {.area = Qt::BottomDockWidgetArea, .tabWith = QStringLiteral("textDock"), .digit = Qt::Key_8, .isOpen = false});
+    m_docks.add(QStringLiteral("lostDock"), tr("Lost Attention"), new LostView(models(), m_lost),
+        {.area = Qt::RightDockWidgetArea, .tabWith = QStringLiteral("whyDock"), .digit = Qt::Key_L, .isOpen = false});
     m_docks.add(QStringLiteral("sparsityDock"), tr("Sparsity"), m_sparsityView,
         {.area = Qt::BottomDockWidgetArea, .tabWith = QStringLiteral("textDock"), .digit = Qt::Key_9, .isOpen = false});
     m_docks.add(jobsDock(), tr("Jobs"), m_jobsPanel,

@@ -23,6 +23,7 @@ class ErrorBar;
 class ExplanationModel;
 class FigureExport;
 class HeadWall;
+class LostModel;
 class HeatMapView;
 class JobDesk;
 class JobsPanel;
@@ -163,6 +164,7 @@ private:
     StartPage* m_startPage = nullptr;
     MapPage* m_map;
     HeadWall* m_headWall;
+    LostModel* m_lost;
     TokenPanel* m_tokenPanel;
     MethodsPanel* m_methodsPanel;
     SampleList* m_sampleList;

@@ -181,6 +181,7 @@ void MainWindow::buildMethodActions(QMenu* menu)
     refresh();
     menu->addSeparator();
     menu->addAction(m_map->shadeAction());
+    menu->addAction(m_map->lostAction());
     menu->addAction(tr("&Next Method in Front"), QKeySequence(Qt::Key_M), this, [this] {
         for (int step = 1; step <= m_methods->rowCount(); ++step) {
             const int row = (m_methods->current() + step) % m_methods->rowCount();

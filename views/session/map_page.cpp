@@ -2,6 +2,7 @@
 
 #include "views/session/map_page.h"
 
+#include "views/lost/lost_rows.h"
 #include "views/map/map_comparison.h"
 #include "views/map/map_grid.h"
 #include "views/methods/replay_model.h"
@@ -27,7 +28,20 @@ MapPage::MapPage(const ViewModels& models, const TimelineModel* timeline, QWidge
     , m_comparison(new MapComparison(m_heatMap, models))
     , m_grid(new MapGrid(m_heatMap, models, timeline))
     , m_shade(new QAction(tr("&Shade Dropped Columns"), this))
+    , m_lostAction(new QAction(tr("&Lost Attention beside the Map"), this))
+    , m_lostRows(new LostRows(models, this))
 {
+    m_lostAction->setCheckable(true);
+    m_lostAction->setShortcut(QKeySequence(Qt::CTRL | Qt::Key_L));
+    m_lostAction->setToolTip(
+        tr("Share of each query's attention that falls on tokens which the method in front drops"));
+    connect(m_lostAction, &QAction::toggled, m_lostRows, &LostRows::setWanted);
+    connect(m_lostRows, &LostRows::failed, m_heatMap, &HeatMapView::failed);
+    connect(m_lostRows, &LostRows::changed, this, [this] {
+        const int row = m_models.methods->current();
+        m_heatMap->setRowShares(m_lostRows->shares(),
+            row < 0 ? QColor() : m_models.methods->entries()[static_cast<std::size_t>(row)].color);
+    });
     m_shade->setCheckable(true);
     m_shade->setChecked(true);
     m_shade->setShortcut(QKeySequence(Qt::CTRL | Qt::Key_D));

@@ -11,6 +11,7 @@
 
 namespace kvloupe {
 
+class LostRows;
 class MapComparison;
 class MapGrid;
 class MapToolBar;
@@ -30,6 +31,8 @@ public:
     MapGrid* grid() const { return m_grid; }
     /// Shades the columns that the method in front drops.
     QAction* shadeAction() const { return m_shade; }
+    /// Shows beside the map what each query loses to the method in front.
+    QAction* lostAction() const { return m_lostAction; }
 
     /// Describes the map, methods and colours on show.
     FigureSpec currentFigure() const;
@@ -45,6 +48,8 @@ private:
     MapComparison* m_comparison;
     MapGrid* m_grid;
     QAction* m_shade;
+    QAction* m_lostAction;
+    LostRows* m_lostRows;
 };
 
 } // namespace kvloupe

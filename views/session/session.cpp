@@ -38,6 +38,33 @@ private:
     ShotEdits m_after;
 };
 
+/// Holds all sets before and after, which are small.
+class Session::HeadSetCommand final : public QUndoCommand {
+public:
+    HeadSetCommand(Session* session, std::vector<HeadSet> after, const QString& what)
+        : QUndoCommand(what)
+        , m_session(session)
+        , m_before(session->m_contents.headSets)
+        , m_after(std::move(after))
+    {
+    }
+
+    void undo() override { apply(m_before); }
+    void redo() override { apply(m_after); }
+
+private:
+    void apply(const std::vector<HeadSet>& sets)
+    {
+        m_session->m_contents.headSets = sets;
+        m_session->m_autosave.start();
+        emit m_session->headSetsChanged();
+    }
+
+    Session* m_session;
+    std::vector<HeadSet> m_before;
+    std::vector<HeadSet> m_after;
+};
+
 Session::Session(OpenRecording* recording, QObject* parent)
     : QObject(parent)
     , m_recording(recording)
@@ -58,20 +85,23 @@ void Session::begin()
 {
     end();
     m_samples = m_recording->samples();
-    m_contents = {m_recording->info().uuid, m_recording->path().filename().string(), {}};
+    m_contents = {m_recording->info().uuid, m_recording->path().filename().string(), {}, {}};
     m_path = sessionPathOf(m_recording->path());
     std::error_code ignored;
     if (!std::filesystem::exists(m_path, ignored))
         return;
     try {
-        m_contents.shots
-            = sessionFromJson(readSessionText(m_path), m_path.string(), m_contents.recordingUuid, m_samples).shots;
+        SessionContents read
+            = sessionFromJson(readSessionText(m_path), m_path.string(), m_contents.recordingUuid, m_samples);
+        m_contents.shots = std::move(read.shots);
+        m_contents.headSets = std::move(read.headSets);
     } catch (const Error& error) {
         emit failed(tr("%1; the file is left as it is").arg(QString::fromUtf8(error.what())));
         m_path.replace_extension("." + m_contents.recordingUuid.substr(0, 8) + ".kvsession");
         return;
     }
     m_recording->setShotEdits(m_contents.shots);
+    emit headSetsChanged();
 }
 
 void Session::end()
@@ -82,6 +112,7 @@ void Session::end()
     m_contents = {};
     m_samples.clear();
     m_path.clear();
+    emit headSetsChanged();
 }
 
 void Session::setShots(std::vector<TokenRange> shots, const QString& what)
@@ -115,6 +146,12 @@ void Session::resetShots()
 bool Session::hasOwnShots() const
 {
     return m_recording->sample() && m_contents.shots.contains(m_recording->sample()->sample);
+}
+
+void Session::setHeadSets(std::vector<HeadSet> sets, const QString& what)
+{
+    if (!m_path.empty() && sets != m_contents.headSets)
+        m_undo.push(new HeadSetCommand(this, std::move(sets), what));
 }
 
 void Session::apply(ShotEdits edits)

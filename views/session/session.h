@@ -36,6 +36,10 @@ public:
     void resetShots();
     bool hasOwnShots() const; ///< of the sample in view
 
+    const std::vector<HeadSet>& headSets() const { return m_contents.headSets; }
+    /// Other named sets of heads, as one step of undo called `what`.
+    void setHeadSets(std::vector<HeadSet> sets, const QString& what);
+
     QUndoStack* undoStack() { return &m_undo; }
     /// Where the session lies, or will once there is something to save; empty without a recording.
     const std::filesystem::path& path() const { return m_path; }
@@ -43,11 +47,13 @@ public:
     void saveNow();
 
 signals:
+    void headSetsChanged();
     void saved(const QString& path);
     void failed(const QString& message);
 
 private:
     class ShotCommand;
+    class HeadSetCommand;
     void begin();
     void end();
     void apply(ShotEdits edits);

@@ -5,6 +5,7 @@
 #include "core/json/shallow_json.h"
 #include "core/prompt/shot_boundaries.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fmt/format.h>
@@ -18,7 +19,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int formatVersion = 1;
+constexpr int firstVersion = 1;
+constexpr int versionWithHeadSets = 2;
 constexpr std::size_t largestFile = std::size_t{16} << 20;
 
 /// A value in the file with the way to it: "a.kvsession: samples[2].shots".
@@ -81,12 +83,43 @@ std::vector<TokenRange> readShots(const Place& place)
     return shots;
 }
 
+std::vector<HeadSet> readHeadSets(const Place& place)
+{
+    constexpr std::int64_t mostHeads = 1 << 16; // of layers and of heads: the recording may lack some of a set
+    place.checkList("a list of sets");
+    std::vector<HeadSet> sets;
+    for (std::size_t index = 0; index < place.value.size(); ++index) {
+        const Place entry = place.element(index);
+        const Place name = entry.field("name", "a text");
+        HeadSet set{name.text("a text"), {}};
+        if (set.name.empty() || std::ranges::find(sets, set.name, &HeadSet::name) != sets.end())
+            name.fail("a name that no other set has");
+        const Place heads = entry.field("heads", "a list of [layer, head]");
+        heads.checkList("a list of [layer, head]");
+        for (std::size_t at = 0; at < heads.value.size(); ++at) {
+            const Place head = heads.element(at);
+            if (!head.value.is_array() || head.value.size() != 2)
+                head.fail("[layer, head]");
+            const std::int64_t layer = head.element(0).integer("a layer");
+            const std::int64_t number = head.element(1).integer("a head");
+            if (layer < 0 || number < 0 || layer >= mostHeads || number >= mostHeads)
+                head.fail("[layer, head], each from 0 to 65535");
+            const std::pair found{static_cast<int>(layer), static_cast<int>(number)};
+            if (!set.heads.empty() && set.heads.back() >= found)
+                head.fail("heads in ascending order, each once");
+            set.heads.push_back(found);
+        }
+        sets.push_back(std::move(set));
+    }
+    return sets;
+}
+
 } // namespace
 
 std::string sessionToJson(const SessionContents& session, std::span<const SampleInfo> samples)
 {
     Json document;
-    document["kvsession"] = formatVersion;
+    document["kvsession"] = session.headSets.empty() ? firstVersion : versionWithHeadSets;
     document["recording"] = {{"uuid", session.recordingUuid}, {"file", session.recordingFile}};
     document["samples"] = Json::array();
     for (const auto& [sample, shots] : session.shots) {
@@ -96,6 +129,8 @@ std::string sessionToJson(const SessionContents& session, std::span<const Sample
             entry["shots"].push_back({shot.begin, shot.end});
         document["samples"].push_back(std::move(entry));
     }
+    for (const HeadSet& set : session.headSets)
+        document["head_sets"].push_back({{"name", set.name}, {"heads", set.heads}});
     return document.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -110,8 +145,9 @@ SessionContents sessionFromJson(std::string_view text, std::string_view where, c
     }
     const Place root{document, std::string(where)};
     const Place version = root.field("kvsession", "the version of the format");
-    if (version.integer("a version") != formatVersion)
-        version.fail(fmt::format("version {}", formatVersion));
+    const std::int64_t format = version.integer("a version");
+    if (format != firstVersion && format != versionWithHeadSets)
+        version.fail(fmt::format("version {} or {}", firstVersion, versionWithHeadSets));
     const Place recording = root.field("recording", "uuid and file");
     SessionContents session;
     session.recordingFile = recording.field("file", "the name of the recording").text("a text");
@@ -142,6 +178,8 @@ SessionContents sessionFromJson(std::string_view text, std::string_view where, c
         if (!session.shots.emplace(static_cast<int>(sample), std::move(ranges)).second)
             number.fail("each sample once");
     }
+    if (format == versionWithHeadSets)
+        session.headSets = readHeadSets(root.field("head_sets", "a list"));
     return session;
 }
 

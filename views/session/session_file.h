@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace kvloupe {
@@ -23,16 +24,26 @@ public:
 /// Few-shot examples as a person corrected them, by sample: half-open token ranges, ascending.
 using ShotEdits = std::map<int, std::vector<TokenRange>>;
 
+/// Heads that a person put together under a name.
+struct HeadSet {
+    std::string name;
+    std::vector<std::pair<int, int>> heads; ///< layer and query head, ascending, each once
+
+    bool operator==(const HeadSet&) const = default;
+};
+
 /// What a person added to a recording; lies beside it as a .kvsession file (docs/window.md).
 struct SessionContents {
     std::string recordingUuid;
     std::string recordingFile; ///< name without folder, for people
     ShotEdits shots;
+    std::vector<HeadSet> headSets; ///< names differ
 
     bool operator==(const SessionContents&) const = default;
 };
 
 /// JSON with the ids and prompt hashes of `samples`, so that a session is not taken for that of another recording.
+/// Version 2 of the format has sets of heads; without any it is written as version 1.
 std::string sessionToJson(const SessionContents& session, std::span<const SampleInfo> samples);
 
 /// Reads what sessionToJson wrote. `where` begins every message. Throws SessionError naming the field, what was found

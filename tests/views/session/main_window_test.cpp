@@ -256,8 +256,8 @@ TEST_F(MainWindowTest, EveryDockIsShownAndHiddenByItsKeysAndRestored)
     }
     window.restoreDefaultLayout();
     // Until they are asked for.
-    const QStringList closed{
-        QStringLiteral("resultsDock"), QStringLiteral("sparsityDock"), QStringLiteral("jobsDock")};
+    const QStringList closed{QStringLiteral("resultsDock"), QStringLiteral("sparsityDock"), QStringLiteral("jobsDock"),
+        QStringLiteral("lostDock")};
     for (QDockWidget* dock : docks) {
         EXPECT_FALSE(dock->isFloating()) << qPrintable(dock->windowTitle());
         EXPECT_EQ(dock->toggleViewAction()->isChecked(), !closed.contains(dock->objectName()))

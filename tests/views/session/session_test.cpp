@@ -28,7 +28,7 @@ std::vector<SampleInfo> twoSamples()
     return {info, other};
 }
 
-const SessionContents contents{"u-1", "r.h5", {{1, {{0, 5}, {5, 20}}}}};
+const SessionContents contents{"u-1", "r.h5", {{1, {{0, 5}, {5, 20}}}}, {}};
 
 std::string problemOf(const std::string& text)
 {
@@ -53,12 +53,40 @@ TEST(SessionFile, ReadsWhatItWrote)
     EXPECT_EQ(sessionFromJson(sessionToJson(contents, twoSamples()), "s", "u-1", twoSamples()), contents);
 }
 
+TEST(SessionFile, HasSetsOfHeadsFromVersionTwoOn)
+{
+    SessionContents sets = contents;
+    sets.headSets = {{"sinks", {{0, 1}, {0, 3}, {2, 0}}}, {"empty", {}}};
+    const std::string text = sessionToJson(sets, twoSamples());
+    EXPECT_EQ(sessionFromJson(text, "s", "u-1", twoSamples()), sets);
+    auto document = nlohmann::json::parse(text);
+    EXPECT_EQ(document["kvsession"], 2);
+    EXPECT_EQ(nlohmann::json::parse(sessionToJson(contents, twoSamples()))["kvsession"], 1)
+        << "older programs read what has no sets";
+    const auto problemWith = [&](const char* pointer, const nlohmann::json& value) {
+        auto changed = document;
+        changed[nlohmann::json::json_pointer(pointer)] = value;
+        return problemOf(changed.dump());
+    };
+    EXPECT_EQ(problemWith("/head_sets", 7), "r.kvsession.head_sets: found 7, expected a list of sets");
+    EXPECT_EQ(problemWith("/head_sets/1/name", "sinks"),
+        "r.kvsession.head_sets[1].name: found \"sinks\", expected a name that no other set has");
+    EXPECT_EQ(problemWith("/head_sets/0/heads/0", nlohmann::json::array({0})),
+        "r.kvsession.head_sets[0].heads[0]: found [0], expected [layer, head]");
+    EXPECT_EQ(problemWith("/head_sets/0/heads/0/0", -1),
+        "r.kvsession.head_sets[0].heads[0]: found [-1,1], expected [layer, head], each from 0 to 65535");
+    EXPECT_EQ(problemWith("/head_sets/0/heads/2", nlohmann::json::array({0, 3})),
+        "r.kvsession.head_sets[0].heads[2]: found [0,3], expected heads in ascending order, each once");
+    document.erase("head_sets");
+    EXPECT_EQ(problemOf(document.dump()), "r.kvsession: no field \"head_sets\", expected a list");
+}
+
 TEST(SessionFile, NamesTheFieldThatIsWrong)
 {
     EXPECT_THAT(problemOf("{"), testing::StartsWith("r.kvsession: is not valid JSON"));
     EXPECT_EQ(problemOf("[]"), "r.kvsession: found [], expected an object");
     EXPECT_EQ(problemOf("{}"), "r.kvsession: no field \"kvsession\", expected the version of the format");
-    EXPECT_EQ(problemOf(with("/kvsession", 2)), "r.kvsession.kvsession: found 2, expected version 1");
+    EXPECT_EQ(problemOf(with("/kvsession", 3)), "r.kvsession.kvsession: found 3, expected version 1 or 2");
     EXPECT_EQ(problemOf(with("/kvsession", "1")), "r.kvsession.kvsession: found \"1\", expected a version");
     EXPECT_EQ(problemOf(with("/recording", 7)), "r.kvsession.recording: found 7, expected an object");
     EXPECT_EQ(problemOf(with("/recording/uuid", "u-2")),
@@ -158,6 +186,23 @@ TEST_F(SessionTest, IsSavedAMomentAfterAnEdit)
     m_session.setShots({{3, 60}}, QStringLiteral("one"));
     m_recording.close();
     EXPECT_EQ(saved.count(), 2) << "closing saves what is not saved yet";
+}
+
+TEST_F(SessionTest, SetsOfHeadsAreUndoneSavedAndReadAgain)
+{
+    openAndWait();
+    QSignalSpy changed(&m_session, &Session::headSetsChanged);
+    const std::vector<HeadSet> sets{{"sinks", {{0, 1}, {1, 3}}}};
+    m_session.setHeadSets(sets, QStringLiteral("Save"));
+    m_session.setHeadSets(sets, QStringLiteral("Nothing new"));
+    EXPECT_EQ(changed.count(), 1);
+    m_session.undoStack()->undo();
+    EXPECT_TRUE(m_session.headSets().empty());
+    m_session.undoStack()->redo();
+    m_recording.close();
+    EXPECT_TRUE(m_session.headSets().empty());
+    openAndWait();
+    EXPECT_EQ(m_session.headSets(), sets);
 }
 
 TEST_F(SessionTest, LeavesAFileAloneThatIsOfAnotherRecording)
