@@ -51,10 +51,13 @@ CheckpointError pickleError(const std::filesystem::path& path)
 
 namespace {
 
-/// A weight inside the layers that the architecture does not read: leaving it out would give other numbers.
+/// A weight inside the layers that the architecture does not read: leaving it out would give other numbers. GGUF's
+/// names stay where Hugging Face has none; the rotation that old files carry along is in the configuration too.
 bool wouldBeMissed(std::string_view name)
 {
-    return name.starts_with("model.layers.") && (name.ends_with(".weight") || name.ends_with(".bias"));
+    const bool isInLayer = name.starts_with("model.layers.") || name.starts_with("blk.");
+    const bool isWeight = name.ends_with(".weight") || name.ends_with(".bias");
+    return isInLayer && isWeight && name.find("attn_rot_embd") == std::string_view::npos;
 }
 
 } // namespace

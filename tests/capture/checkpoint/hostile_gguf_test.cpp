@@ -206,6 +206,18 @@ TEST(HostileGguf, IsReadInVersion2Too)
     EXPECT_EQ(Checkpoint::open(folder.path() / "v2.gguf")->format(), "GGUF v2");
 }
 
+TEST(HostileGguf, IsRefusedWhenALayerHoldsAWeightThatWouldBeIgnored)
+{
+    GgufBuilder builder = zeroLlama();
+    builder.tensors.push_back({"blk.0.attn_q_norm.weight", {16}, 0, std::string(64, '\0'), -1});
+    const TemporaryFolder folder;
+    builder.write(folder.path() / "extra.gguf");
+    EXPECT_NE(refusal(folder.path() / "extra.gguf")
+                  .find("tensor 'blk.0.attn_q_norm.weight' is one too many: architecture llama with 1 layers"),
+        std::string::npos)
+        << refusal(folder.path() / "extra.gguf");
+}
+
 TEST(HostileGguf, HonoursAnotherAlignment)
 {
     const TemporaryFolder folder;
