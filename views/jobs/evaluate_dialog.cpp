@@ -32,7 +32,7 @@ EvaluateDialog::EvaluateDialog(
     addRunFields();
     addMachineField(m_base.threads);
     addOutFields(tr("Results to write"), tr("Results (*.jsonl)"));
-    show(m_base);
+    showArguments(m_base);
     finishForm();
 }
 
@@ -120,7 +120,7 @@ void EvaluateDialog::addRunFields()
     connect(m_code, &QCheckBox::toggled, this, [this] { changed(QStringLiteral("allow-code-execution")); });
 }
 
-void EvaluateDialog::show(const EvaluateArguments& arguments)
+void EvaluateDialog::showArguments(const EvaluateArguments& arguments)
 {
     fill([&] {
         showRunArguments(arguments);

@@ -23,7 +23,7 @@ public:
 private:
     void addMethodFields(const QStringList& offered);
     void addRunFields();
-    void show(const EvaluateArguments& arguments);
+    void showArguments(const EvaluateArguments& arguments);
     QStringList arguments() const override { return evaluateArguments().toArguments(); }
     FieldProblems problems() const override { return evaluateArguments().problems(); }
     JobRequest request() const override;

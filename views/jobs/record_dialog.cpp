@@ -63,7 +63,7 @@ RecordDialog::RecordDialog(KvloupeProgram program, CaptureArguments arguments, Q
     });
     connect(m_query, &ProgramQuery::failed, this,
         [this](const QString& problem) { m_estimate->setText(QStringLiteral("\u26A0 ") + problem); });
-    show(m_base);
+    showArguments(m_base);
     finishForm();
 }
 
@@ -140,7 +140,7 @@ void RecordDialog::addRecordingFields()
     connect(m_compression, &QComboBox::currentIndexChanged, this, [this] { changed(QStringLiteral("compression")); });
 }
 
-void RecordDialog::show(const CaptureArguments& arguments)
+void RecordDialog::showArguments(const CaptureArguments& arguments)
 {
     fill([&] {
         showRunArguments(arguments);

@@ -25,7 +25,7 @@ public:
 private:
     void addPromptFields();
     void addRecordingFields();
-    void show(const CaptureArguments& arguments);
+    void showArguments(const CaptureArguments& arguments);
     QStringList arguments() const override { return captureArguments().toArguments(); }
     FieldProblems problems() const override { return captureArguments().problems(); }
     JobRequest request() const override;

@@ -100,9 +100,9 @@ PreferencesDialog::PreferencesDialog(const Preferences& preferences, QWidget* pa
     connect(buttons, &QDialogButtonBox::rejected, this, &QDialog::reject);
     connect(reset, &QPushButton::clicked, this, [this] {
         m_base = {};
-        show(m_base);
+        showPreferences(m_base);
     });
-    show(m_base);
+    showPreferences(m_base);
 }
 
 void PreferencesDialog::addPage(const QString& title, QWidget* page)
@@ -172,7 +172,7 @@ QWidget* PreferencesDialog::buildJobs()
     return page;
 }
 
-void PreferencesDialog::show(const Preferences& preferences)
+void PreferencesDialog::showPreferences(const Preferences& preferences)
 {
     choose(m_theme, preferences.theme);
     choose(m_colorMap, preferences.mapStyle.colorMap);

@@ -46,7 +46,7 @@ private:
     QWidget* buildAppearance();
     QWidget* buildMap();
     QWidget* buildJobs();
-    void show(const Preferences& preferences);
+    void showPreferences(const Preferences& preferences);
 
     Preferences m_base; ///< with the values that have no field
     QListWidget* m_pages;
