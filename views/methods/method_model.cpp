@@ -158,6 +158,8 @@ void MethodModel::retitle()
         if (std::ranges::count_if(m_entries, isNamesake) > 1)
             entry.title = tr("%1 (%2)").arg(entry.title, entry.parameters);
     }
+    if (!m_entries.empty())
+        emit dataChanged(index(0, NameColumn), index(rowCount() - 1, NameColumn));
 }
 
 QString MethodModel::add(const QString& spec, bool shown)
@@ -170,8 +172,8 @@ QString MethodModel::add(const QString& spec, bool shown)
     const int row = static_cast<int>(m_entries.size());
     beginInsertRows({}, row, row);
     m_entries.push_back(std::move(entry));
-    retitle();
     endInsertRows();
+    retitle();
     emit methodsChanged();
     if (current() < 0 && shown)
         setCurrent(row);
@@ -195,7 +197,7 @@ QString MethodModel::setSpec(int row, const QString& spec)
     retitle();
     if (wasCurrent)
         setCurrent(row);
-    emit dataChanged(index(0, 0), index(rowCount() - 1, ColumnCount - 1)); // a namesake's title as well
+    emit dataChanged(index(row, 0), index(row, ColumnCount - 1));
     emit methodsChanged();
     return {};
 }
@@ -207,8 +209,8 @@ void MethodModel::remove(int row)
     const int previous = current();
     beginRemoveRows({}, row, row);
     m_entries.erase(m_entries.begin() + row);
-    retitle();
     endRemoveRows();
+    retitle();
     emit methodsChanged();
     if (previous == row)
         setCurrent(std::min(row, rowCount() - 1));
@@ -279,8 +281,8 @@ void MethodModel::fromSpecs(const QStringList& specs)
         entry.shown = shown;
         m_entries.push_back(std::move(entry));
     }
-    retitle();
     endResetModel();
+    retitle();
     emit methodsChanged();
     if (rowOf(front) >= 0)
         return;
