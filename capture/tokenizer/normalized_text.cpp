@@ -2,7 +2,10 @@
 
 #include "capture/tokenizer/normalized_text.h"
 
+#include "capture/tokenizer/tokenizer_error.h"
 #include "capture/tokenizer/utf8_text.h"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -47,6 +50,13 @@ void NormalizedText::Rewriter::keep(std::size_t begin, std::size_t end)
 
 void NormalizedText::Rewriter::put(std::string_view text, Origin origin)
 {
+    // Unicode's longest decomposition grows a character eleven times; steps of a file that grow a text without end are
+    // not worth the memory.
+    constexpr std::size_t growth = 64;
+    constexpr std::size_t allowance = 65536;
+    if (m_text.size() + text.size() > growth * m_from.m_original.size() + allowance)
+        throw TokenizerError(fmt::format("the tokenizer's normalisation makes more than {} bytes of a text of {}",
+            growth * m_from.m_original.size() + allowance, m_from.m_original.size()));
     m_text += text;
     m_origins.insert(m_origins.end(), text.size(),
         {static_cast<std::uint32_t>(origin[0] - m_from.m_base), static_cast<std::uint32_t>(origin[1] - m_from.m_base)});

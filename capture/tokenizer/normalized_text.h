@@ -39,7 +39,7 @@ public:
         int change = 0;
     };
 
-    /// Builds the next state of a text from left to right.
+    /// Builds the next state of a text from left to right. Throws TokenizerError if it grows beyond all measure.
     class Rewriter {
     public:
         explicit Rewriter(const NormalizedText& from);

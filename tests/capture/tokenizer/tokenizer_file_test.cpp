@@ -152,6 +152,17 @@ TEST(TokenizerFile, RefusesModelsOfOtherShapesItDoesNotUnderstand)
     expectRefused(folder.write("tokenizer.model", "no model"), "is no SentencePiece model");
 }
 
+TEST(TokenizerFile, EndsStepsThatGrowATextWithoutEnd)
+{
+    json bomb = json::parse(readFile(tokenizerJsonPath("gpt-2")));
+    const json step = {{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", std::string(4000, 'a')}};
+    bomb["normalizer"] = {{"type", "Sequence"}, {"normalizers", json::array({step, step, step})}};
+    const TemporaryFolder folder;
+    const auto tokenizer = Tokenizer::open(folder.write("bomb.json", bomb.dump()));
+    EXPECT_THROW(tokenizer->encode("aaaa"), TokenizerError);
+    EXPECT_NO_THROW(tokenizer->encode("bbbb"));
+}
+
 TEST(TokenizerFile, RefusesJsonThatIsDamagedOrNestedWithoutEnd)
 {
     const TemporaryFolder folder;
