@@ -149,12 +149,17 @@ void JobDesk::propose(const ChosenSample& sample)
     ProposalDialog dialog(m_program, QString::fromStdString(sample.key.sample), arguments, m_window);
     connect(&dialog, &ProposalDialog::editRequested, this, [&wantsChange] { wantsChange = true; });
     const bool agreed = dialog.exec() == QDialog::Accepted;
-    if (wantsChange)
+    if (wantsChange) {
+        // The dialog estimates by itself: it is given no model that a file of results must not choose.
+        const FieldProblems problems = checkProposal(arguments);
+        if (std::ranges::find(problems, QStringLiteral("model"), &FieldProblem::field) != problems.end())
+            arguments.model.clear();
         askForRecording(std::move(arguments), shared);
-    else if (agreed)
+    } else if (agreed) {
         m_samples[start({tr("Record %1").arg(QFileInfo(arguments.out).fileName()), arguments.toArguments(),
             arguments.out.toStdString()})]
             = shared;
+    }
 }
 
 Job* JobDesk::start(const JobRequest& request)
