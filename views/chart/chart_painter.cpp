@@ -289,10 +289,7 @@ void readChartPage(SpecFields& fields, ChartPage& page, std::optional<std::strin
     fields.real("font", page.fontPoints);
     fields.integer("dpi", page.dpi);
     fields.integer("columns", page.columns);
-    if (fields.find("title") != nullptr) {
-        title.emplace();
-        fields.text("title", *title);
-    }
+    fields.text("title", title);
     checkChartPage(page);
 }
 

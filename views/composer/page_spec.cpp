@@ -41,33 +41,17 @@ private:
     std::set<std::pair<int, int>> m_taken;
 };
 
-void optionalInteger(SpecFields& fields, const std::string& name, std::optional<int>& value)
-{
-    if (fields.find(name) == nullptr)
-        return;
-    value.emplace();
-    fields.integer(name, *value);
-}
-
-void optionalText(SpecFields& fields, const std::string& name, std::optional<std::string>& value)
-{
-    if (fields.find(name) == nullptr)
-        return;
-    value.emplace();
-    fields.text(name, *value);
-}
-
 PagePanel readPanel(SpecFields& fields)
 {
     for (const char* field : {"width", "font", "dpi", "line_width"})
         if (fields.find(field) != nullptr)
             fields.fail(field, "no such field in a panel: the page has one for all");
     PagePanel panel;
-    optionalInteger(fields, "column", panel.column);
-    optionalInteger(fields, "row", panel.row);
+    fields.integer("column", panel.column);
+    fields.integer("row", panel.row);
     fields.integer("column_span", panel.columnSpan);
-    optionalText(fields, "letter", panel.letter);
-    optionalText(fields, "title", panel.title);
+    fields.text("letter", panel.letter);
+    fields.text("title", panel.title);
     panel.figure = panelFromFields(fields);
     fields.rejectUnknown();
     return panel;

@@ -56,6 +56,23 @@ ReplayPanel::ReplayPanel(std::string name, ReplaySpec spec)
             fmt::format("figure: found \"{}\", expected one of {}", m_name, fmt::join(replayFigureNames(), ", ")));
 }
 
+std::shared_ptr<const ReplayPanel> ReplayPanel::ofView(std::string name, const FigureSpec& view, Scope scope)
+{
+    ReplaySpec spec;
+    spec.recording = std::filesystem::absolute(view.recording);
+    spec.sample = view.sample;
+    spec.budget = view.budget;
+    if (scope == Scope::HeadInView) {
+        spec.layer = view.layer;
+        spec.head = view.head;
+    }
+    if (scope == Scope::AllMethods)
+        spec.methods = view.methods;
+    else if (scope != Scope::NoMethods && !view.methods.empty())
+        spec.methods = {view.methods.front()};
+    return std::make_shared<ReplayPanel>(std::move(name), std::move(spec));
+}
+
 QString ReplayPanel::label() const
 {
     const QString file = QString::fromStdString(m_spec.recording.filename().string());

@@ -143,10 +143,7 @@ FigureSpec figureSpecFromFields(SpecFields& fields)
     fields.boolean("shade", spec.shadeDropped);
     fields.boolean("tokens", spec.showTokens);
     fields.boolean("spans", spec.showSpans);
-    if (fields.find("title")) {
-        spec.title.emplace();
-        fields.text("title", *spec.title);
-    }
+    fields.text("title", spec.title);
     fields.real("width", spec.widthMm);
     fields.real("height", spec.heightMm);
     fields.real("font", spec.fontPoints);

@@ -28,14 +28,6 @@ QString translate(const char* text)
     return QCoreApplication::translate("ReplayFigure", text);
 }
 
-void optionalInteger(SpecFields& fields, const std::string& name, std::optional<int>& value)
-{
-    if (fields.find(name) == nullptr)
-        return;
-    value.emplace();
-    fields.integer(name, *value);
-}
-
 /// The layers that `spec` asks for.
 std::vector<LayerInfo> wantedLayers(const SampleModel& sample, const ReplaySpec& spec, const std::string& recording)
 {
@@ -78,15 +70,12 @@ ReplaySpec replaySpecFromFields(SpecFields& fields)
     fields.text("figure", name);
     fields.path("recording", spec.recording);
     fields.sample("sample", spec.sample);
-    optionalInteger(fields, "layer", spec.layer);
-    optionalInteger(fields, "head", spec.head);
+    fields.integer("layer", spec.layer);
+    fields.integer("head", spec.head);
     fields.texts("methods", spec.methods);
     readBudget(fields, spec.budget);
     fields.range("keys", spec.keys);
-    if (fields.find("title")) {
-        spec.title.emplace();
-        fields.text("title", *spec.title);
-    }
+    fields.text("title", spec.title);
     fields.real("width", spec.widthMm);
     fields.real("height", spec.heightMm);
     fields.real("font", spec.fontPoints);

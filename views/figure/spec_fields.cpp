@@ -64,6 +64,12 @@ void SpecFields::text(const std::string& name, std::string& value)
     }
 }
 
+void SpecFields::text(const std::string& name, std::optional<std::string>& value)
+{
+    if (find(name) != nullptr)
+        text(name, value.emplace());
+}
+
 void SpecFields::texts(const std::string& name, std::vector<std::string>& value)
 {
     const Json* field = find(name);
@@ -115,6 +121,12 @@ void SpecFields::integer(const std::string& name, int& value)
             fail(name, "a whole number, at least 0");
         value = field->get<int>();
     }
+}
+
+void SpecFields::integer(const std::string& name, std::optional<int>& value)
+{
+    if (find(name) != nullptr)
+        integer(name, value.emplace());
 }
 
 void SpecFields::real(const std::string& name, double& value)

@@ -35,12 +35,14 @@ public:
     [[noreturn]] void fail(const std::string& name, std::string_view expected) const;
 
     void text(const std::string& name, std::string& value);
+    void text(const std::string& name, std::optional<std::string>& value);
     void texts(const std::string& name, std::vector<std::string>& value);
     /// A number, or an id.
     void sample(const std::string& name, std::string& value);
     void path(const std::string& name, std::filesystem::path& value);
     void paths(const std::string& name, std::vector<std::filesystem::path>& value);
     void integer(const std::string& name, int& value); ///< at least 0
+    void integer(const std::string& name, std::optional<int>& value);
     void real(const std::string& name, double& value);
     void boolean(const std::string& name, bool& value);
     void range(const std::string& name, std::optional<TokenRange>& value);

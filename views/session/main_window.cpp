@@ -3,6 +3,7 @@
 #include "views/session/main_window.h"
 
 #include "views/composer/composer_desk.h"
+#include "views/composer/replay_panel.h"
 #include "views/figure/attention_panel.h"
 #include "views/heads/head_wall.h"
 #include "views/heads/heads_panel.h"
@@ -156,6 +157,7 @@ void MainWindow::buildDocks()
     m_shotsView = new ShotsView(models(), m_session);
     m_resultsView = new ResultsView;
     m_sparsityView = new SparsityView;
+    m_overlapView = new OverlapView(models());
     m_sparsityView->follow(m_selection);
     m_jobsPanel = new JobsPanel(m_jobDesk->jobs());
 
@@ -171,7 +173,7 @@ void MainWindow::buildDocks()
         {.area = Qt::BottomDockWidgetArea, .tabWith = QStringLiteral("textDock"), .digit = Qt::Key_7});
     m_docks.add(QStringLiteral("whyDock"), tr("Why"), m_whyPanel,
         {.area = Qt::RightDockWidgetArea, .tabWith = {}, .digit = Qt::Key_5, .size = 430});
-    m_docks.add(QStringLiteral("overlapDock"), tr("Overlap"), new OverlapView(models()),
+    m_docks.add(QStringLiteral("overlapDock"), tr("Overlap"), m_overlapView,
         {.area = Qt::RightDockWidgetArea, .tabWith = QStringLiteral("whyDock"), .digit = Qt::Key_0});
     m_docks.add(QStringLiteral("shotsDock"), tr("Shots"), m_shotsView,
         {.area = Qt::BottomDockWidgetArea, .tabWith = QStringLiteral("textDock"), .digit = Qt::Key_6});
@@ -194,9 +196,20 @@ void MainWindow::offerFigures()
         spec.recording = std::filesystem::absolute(spec.recording);
         return std::make_shared<AttentionPanel>(std::move(spec));
     };
+    using Scope = ReplayPanel::Scope;
+    const auto replayed = [this](const char* name, Scope scope) {
+        return [this, name, scope]() -> std::shared_ptr<const PanelSpec> {
+            return m_recording->sample() ? ReplayPanel::ofView(name, currentFigure(), scope) : nullptr;
+        };
+    };
     m_composerDesk->setOffers(
         {{tr("Attention map"), m_map, map}, {tr("Results"), m_resultsView, [this] { return m_resultsView->figure(); }},
-            {tr("Sparsity"), m_sparsityView, [this] { return m_sparsityView->figure(); }}});
+            {tr("Sparsity"), m_sparsityView, [this] { return m_sparsityView->figure(); }},
+            {tr("Heads"), m_headWall, replayed("heads", Scope::NoMethods)},
+            {tr("Text"), m_tokenPanel, replayed("text", Scope::MethodInFront)},
+            {tr("Timeline"), m_timelineView, replayed("timeline", Scope::HeadInView)},
+            {tr("Shots"), m_shotsView, replayed("shots", Scope::AllMethods)},
+            {tr("Overlap"), m_overlapView, replayed("overlap", Scope::AllMethods)}});
 }
 
 void MainWindow::connectModels()

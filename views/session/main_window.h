@@ -31,6 +31,7 @@ class MapPage;
 class MethodHistory;
 class MethodModel;
 class MethodsPanel;
+class OverlapView;
 class ReplayModel;
 class ResultsView;
 class SampleFinder;
@@ -173,6 +174,7 @@ private:
     TimelineView* m_timelineView = nullptr;
     ResultsView* m_resultsView = nullptr;
     SparsityView* m_sparsityView = nullptr;
+    OverlapView* m_overlapView = nullptr;
     JobsPanel* m_jobsPanel = nullptr;
     ErrorBar* m_errorBar;
     QStackedWidget* m_centre;

@@ -22,6 +22,7 @@
 #include <QFile>
 #include <QLabel>
 #include <QLineEdit>
+#include <QMenu>
 #include <QPushButton>
 #include <QSpinBox>
 #include <QTableView>
@@ -246,6 +247,36 @@ TEST_F(ComposerWindowTest, TheViewWithTheFocusIsTheOneThatIsAdded)
     EXPECT_TRUE(composer->model()->text().contains(QStringLiteral("accuracy of r.jsonl")))
         << qPrintable(composer->model()->text());
     ASSERT_TRUE(waitFor([&] { return composer->isSettled(); }));
+}
+
+TEST_F(ComposerWindowTest, EveryViewOffersItsFigure)
+{
+    MainWindow window(&m_settings);
+    window.open(place("a.h5"), {.sample = std::nullopt, .layer = 1, .head = 3});
+    showAndWait(window, 1300, 850);
+    ASSERT_TRUE(waitFor([&] { return window.isReady(); }));
+    ComposerWindow* composer = window.composerDesk()->composer();
+    composer->show();
+    auto* add = composer->findChild<QToolButton*>(QStringLiteral("composerAdd"));
+    add->menu()->popup(composer->mapToGlobal(QPoint(10, 30)));
+    ASSERT_TRUE(waitFor([&] { return add->menu()->isVisible(); }));
+    const QList<QAction*> actions = add->menu()->actions();
+    QStringList names;
+    for (const QAction* action : actions)
+        names << action->text();
+    EXPECT_EQ(names.join(QLatin1Char(' ')),
+        QStringLiteral("Attention map Results Sparsity Heads Text Timeline Shots Overlap"));
+    add->menu()->hide();
+    const auto choose = [&](const char* name) { actions[names.indexOf(QString::fromUtf8(name))]->trigger(); };
+    for (const char* name : {"Heads", "Text", "Timeline", "Shots", "Overlap"})
+        choose(name);
+    EXPECT_EQ(composer->model()->rowCount(), 5);
+    EXPECT_TRUE(composer->model()->text().contains(QStringLiteral("timeline, layer 1, head 3 of a.h5")))
+        << qPrintable(composer->model()->text());
+    ASSERT_TRUE(waitFor([&] { return composer->isSettled(); }));
+    EXPECT_TRUE(composer->preview()->hasPicture()) << qPrintable(composer->problem());
+    choose("Results");
+    EXPECT_TRUE(composer->problem().contains(QStringLiteral("Results shows nothing")));
 }
 
 } // namespace
