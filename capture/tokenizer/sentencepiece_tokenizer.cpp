@@ -2,38 +2,35 @@
 
 #include "capture/checkpoint/bounded_json.h"
 #include "capture/checkpoint/sha256.h"
+#include "capture/tokenizer/sentencepiece/sentencepiece_encoder.h"
 #include "capture/tokenizer/tokenizer_definition.h"
 #include "capture/tokenizer/tokenizer_error.h"
 #include "capture/tokenizer/vocabulary.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <sentencepiece_processor.h>
 
 namespace kvloupe {
 
 namespace {
-
-using sentencepiece::SentencePieceProcessor;
 
 constexpr std::size_t largestModel = std::size_t{64} << 20;
 
 /// SentencePiece's own encoder over whole stretches of text: it normalises, cuts and encodes.
 class SentencePieceModel final : public TokenModel {
 public:
-    explicit SentencePieceModel(std::shared_ptr<const SentencePieceProcessor> processor)
-        : m_processor(std::move(processor))
+    explicit SentencePieceModel(std::unique_ptr<const SentencePieceEncoder> encoder)
+        : m_encoder(std::move(encoder))
     {
     }
 
     void encode(std::string_view piece, std::vector<PieceToken>& out) const override
     {
-        const auto encoded = m_processor->EncodeAsImmutableProto({piece.data(), piece.size()});
         const std::size_t first = out.size();
-        for (const auto& token : encoded.pieces())
-            out.push_back({static_cast<std::int32_t>(token.id()), token.begin(), token.end()});
+        for (const SentencePieceToken& token : m_encoder->encode(piece))
+            out.push_back({token.id, token.begin, token.end});
         for (std::size_t i = first; i < out.size(); ++i)
-            if (m_processor->IsByte(out[i].id))
+            if (m_encoder->isByte(out[i].id))
                 i = spreadBytes(out, i);
     }
 
@@ -43,7 +40,7 @@ private:
     {
         std::size_t last = first;
         while (last + 1 < tokens.size() && tokens[last].begin == tokens[last].end
-            && m_processor->IsByte(tokens[last + 1].id))
+            && m_encoder->isByte(tokens[last + 1].id))
             ++last;
         const std::size_t begin = tokens[last].begin;
         if (tokens[last].end - begin == last - first + 1)
@@ -54,25 +51,25 @@ private:
         return last;
     }
 
-    std::shared_ptr<const SentencePieceProcessor> m_processor;
+    std::unique_ptr<const SentencePieceEncoder> m_encoder;
 };
 
 /// Whether the model puts a space before every text.
-bool addsSpace(const SentencePieceProcessor& processor)
+bool addsSpace(const SentencePieceEncoder& encoder)
 {
-    const auto encoded = processor.EncodeAsImmutableProto("a");
-    return encoded.pieces_size() > 0 && std::string_view(encoded.pieces(0).piece()).starts_with(spaceMark);
+    const auto encoded = encoder.encode("a");
+    return !encoded.empty() && encoder.piece(encoded.front().id).starts_with(spaceMark);
 }
 
-void readTokens(const SentencePieceProcessor& processor, TokenizerDefinition& definition)
+void readTokens(const SentencePieceEncoder& encoder, TokenizerDefinition& definition)
 {
-    for (int id = 0; id < processor.GetPieceSize(); ++id) {
-        const std::string& piece = processor.IdToPiece(id);
+    for (int id = 0; id < encoder.size(); ++id) {
+        const std::string piece = encoder.piece(id);
         if (piece.empty() || piece.size() > longestToken)
             throw TokenizerError(fmt::format(
                 "{}: token {} has {} bytes, expected 1 to {}", definition.where, id, piece.size(), longestToken));
         definition.entries.push_back(piece);
-        if (processor.IsControl(id) || processor.IsUnknown(id))
+        if (encoder.isControl(id) || encoder.isUnknown(id))
             definition.addedTokens.push_back({.content = piece, .id = id, .special = true});
     }
     if (definition.entries.empty())
@@ -80,13 +77,12 @@ void readTokens(const SentencePieceProcessor& processor, TokenizerDefinition& de
 }
 
 /// "add_bos_token" and "add_eos_token", as the tokenizer classes of transformers read them.
-void readEnds(
-    const std::filesystem::path& folder, const SentencePieceProcessor& processor, TokenizerDefinition& definition)
+void readEnds(const std::filesystem::path& folder, const SentencePieceEncoder& encoder, TokenizerDefinition& definition)
 {
     if (definition.bosId < 0)
-        definition.bosId = processor.bos_id();
-    if (definition.eosIds.empty() && processor.eos_id() >= 0)
-        definition.eosIds = {processor.eos_id()};
+        definition.bosId = encoder.bosId();
+    if (definition.eosIds.empty() && encoder.eosId() >= 0)
+        definition.eosIds = {encoder.eosId()};
     const std::filesystem::path path = folder / "tokenizer_config.json";
     const auto config = std::filesystem::exists(path) ? readJsonObject(path) : nlohmann::json::object();
     if (config.value("add_bos_token", nlohmann::json()) != false && definition.bosId >= 0)
@@ -103,16 +99,14 @@ TokenizerDefinition definitionFromSentencePiece(const std::filesystem::path& pat
     definition.where = path.string();
     definition.kind = "sentencepiece (tokenizer.model)";
     const std::string text = readSmallFile(path, largestModel);
-    auto processor = std::make_shared<SentencePieceProcessor>();
-    if (const auto status = processor->LoadFromSerializedProto(text); !status.ok())
-        throw TokenizerError(fmt::format("{}: is no SentencePiece model: {}", definition.where, status.ToString()));
-    readTokens(*processor, definition);
+    std::unique_ptr<const SentencePieceEncoder> encoder = openSentencePiece(text, definition.where);
+    readTokens(*encoder, definition);
     definition.decoder.fallsBackToBytes = true;
     definition.decoder.replacements = {{std::string(spaceMark), " "}};
-    definition.decoder.dropsFirstSpace = addsSpace(*processor);
+    definition.decoder.dropsFirstSpace = addsSpace(*encoder);
     readTokenizerConfig(path.parent_path(), definition);
-    readEnds(path.parent_path(), *processor, definition);
-    definition.model = std::make_unique<SentencePieceModel>(std::move(processor));
+    readEnds(path.parent_path(), *encoder, definition);
+    definition.model = std::make_unique<SentencePieceModel>(std::move(encoder));
     definition.sha256 = sha256Hex(text);
     return definition;
 }
