@@ -104,13 +104,12 @@ void writeScreenshot(MainWindow& window, const ViewerRequest& request, const std
 
 void choosePlatform(bool needsDisplay)
 {
-    if (isSet("QT_QPA_PLATFORM"))
-        return;
-    if (!needsDisplay) {
+    if (!needsDisplay && !isSet("QT_QPA_PLATFORM"))
         qputenv("QT_QPA_PLATFORM", "offscreen");
+    if (qgetenv("QT_QPA_PLATFORM") == "offscreen")
         qInstallMessageHandler(passOnMessage);
+    if (!needsDisplay || isSet("QT_QPA_PLATFORM"))
         return;
-    }
     if (!isSet("DISPLAY") && !isSet("WAYLAND_DISPLAY"))
         throw Error("view: no display was found (neither DISPLAY nor WAYLAND_DISPLAY is set); start it from a desktop "
                     "or over ssh "
