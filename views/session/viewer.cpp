@@ -137,12 +137,13 @@ int runViewer(const ViewerRequest& request, const std::function<bool()>& interru
         MainWindow* window = windows.add();
         prepare(*window, request);
         window->show();
-        raiseViews(*window, request);
         if (index < recordings)
             window->open(files[index], request.start);
     }
     for (const std::filesystem::path& file : results)
         windows.windows().front()->open(file);
+    for (MainWindow* window : windows.windows())
+        raiseViews(*window, request); // results come to the front by themselves
     if (!request.screenshot.empty()) {
         writeScreenshot(*windows.windows().front(), request, interrupted);
         return 0;
