@@ -49,6 +49,8 @@ std::vector<ManualSection> manualSections(const QString& file, const QString& ma
             title.remove(QLatin1Char('`'));
             sections.push_back({file, title, level, {}});
         }
+        if (!isCode && line.startsWith(QLatin1String("![")))
+            continue; // pictures of the window, which one has before one's eyes
         if (!sections.empty())
             sections.back().markdown += line + QLatin1Char('\n');
     }

@@ -22,7 +22,8 @@ struct ManualSection {
     QString markdown;
 };
 
-/// Cuts a document at its headings. What stands before the first one is left out; headings inside fenced code are text.
+/// Cuts a document at its headings. What stands before the first one is left out, and so are pictures; headings inside
+/// fenced code are text.
 std::vector<ManualSection> manualSections(const QString& file, const QString& markdown);
 
 /// The documents of docs/, built into the program: sections at the left, the text of one with links that lead to

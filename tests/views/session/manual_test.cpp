@@ -21,8 +21,8 @@ namespace {
 TEST(ManualSectionsTest, CutsAtHeadingsOutsideOfCode)
 {
     const auto sections = manualSections(QStringLiteral("a.md"),
-        QStringLiteral(
-            "<!-- licence -->\n# Page\nintro\n## `one` and two\ntext\n```\n# a comment\n```\n#### deep\n## last\n"));
+        QStringLiteral("<!-- licence -->\n# Page\nintro\n## `one` and two\n![picture](a.png)\ntext\n```\n# a "
+                       "comment\n```\n#### deep\n## last\n"));
     ASSERT_EQ(sections.size(), 3U);
     EXPECT_EQ(sections[0].title, QStringLiteral("Page"));
     EXPECT_EQ(sections[0].markdown, QStringLiteral("# Page\nintro\n"));
@@ -30,6 +30,7 @@ TEST(ManualSectionsTest, CutsAtHeadingsOutsideOfCode)
     EXPECT_EQ(sections[1].level, 2);
     EXPECT_TRUE(sections[1].markdown.contains(QStringLiteral("# a comment")));
     EXPECT_TRUE(sections[1].markdown.contains(QStringLiteral("#### deep")));
+    EXPECT_FALSE(sections[1].markdown.contains(QStringLiteral("a.png")));
     EXPECT_TRUE(manualSections(QStringLiteral("a.md"), QString()).empty());
 }
 
