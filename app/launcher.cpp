@@ -3,6 +3,7 @@
 #include "app/launcher.h"
 
 #include "core/error.h"
+#include "core/program/program_folder.h"
 
 #include <array>
 #include <cerrno>
@@ -26,12 +27,6 @@ bool isExecutable(const std::filesystem::path& path)
     return std::filesystem::is_regular_file(path, error) && access(path.c_str(), X_OK) == 0;
 }
 
-std::filesystem::path ownFolder()
-{
-    std::error_code error;
-    return std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
-}
-
 std::vector<char*> argumentVector(std::string& name, std::span<std::string> arguments)
 {
     std::vector<char*> result{name.data()};
@@ -46,7 +41,7 @@ std::vector<char*> argumentVector(std::string& name, std::span<std::string> argu
 
 std::optional<std::filesystem::path> findSibling(std::string_view name)
 {
-    if (const auto folder = ownFolder(); !folder.empty() && isExecutable(folder / name)) {
+    if (const auto folder = programFolder(); !folder.empty() && isExecutable(folder / name)) {
         return folder / name;
     }
     const char* path = std::getenv("PATH");

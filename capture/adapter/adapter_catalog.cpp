@@ -2,6 +2,7 @@
 
 #include "capture/adapter/adapter.h"
 #include "capture/checkpoint/checkpoint_error.h"
+#include "core/program/program_folder.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -14,9 +15,7 @@ namespace {
 
 std::filesystem::path shippedFolder()
 {
-    std::error_code error;
-    const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
-    return (program.parent_path() / ".." / "share" / "kvloupe" / "adapters").lexically_normal();
+    return besideProgram("share/kvloupe/adapters");
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 
 #include "core/results/published.h"
 
+#include "core/program/program_folder.h"
 #include "core/results/csv_table.h"
 #include "core/results/results_error.h"
 
@@ -91,10 +92,8 @@ private:
 std::filesystem::path publishedFolder()
 {
     std::error_code error;
-    const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
-    const std::filesystem::path folder
-        = (program.parent_path() / ".." / "share" / "kvloupe" / "published").lexically_normal();
-    if (error || !std::filesystem::is_directory(folder, error))
+    const std::filesystem::path folder = besideProgram("share/kvloupe/published");
+    if (!std::filesystem::is_directory(folder, error))
         throw ResultsError(
             fmt::format("{}: found no folder, expected the published numbers; install kvloupe again", folder.string()));
     return folder;

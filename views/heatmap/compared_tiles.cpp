@@ -159,13 +159,7 @@ public:
         submit<std::vector<Half>>(
             context, priority,
             [key](State& state, RecordingAccess& access) {
-                state.prepare(access);
-                const MapAddress map = state.mapB({key.sample, key.layer, key.head});
-                state.requireHead(access, map);
-                TileKey other = key;
-                other.sample = map.sample;
-                other.layer = map.layer;
-                other.head = map.head;
+                const TileKey other = inB(state, access, key);
                 return state.tilesB(access).read(other);
             },
             std::move(stale), std::move(deliver));
@@ -176,16 +170,23 @@ public:
         submit<CellFacts>(
             context, Priority::Immediate,
             [address](State& state, RecordingAccess& access) {
-                state.prepare(access);
-                const MapAddress map = state.mapB({address.sample, address.layer, address.head});
-                state.requireHead(access, map);
-                CellAddress other = address;
-                other.sample = map.sample;
-                other.layer = map.layer;
-                other.head = map.head;
+                const CellAddress other = inB(state, access, address);
                 return cellFacts(state.recordingB(access), state.tilesB(access), other);
             },
             std::move(stale), std::move(deliver));
+    }
+
+private:
+    /// The same place in the map that is compared with. Throws where B lacks it.
+    template <typename Address> static Address inB(State& state, RecordingAccess& access, Address address)
+    {
+        state.prepare(access);
+        const MapAddress map = state.mapB({address.sample, address.layer, address.head});
+        state.requireHead(access, map);
+        address.sample = map.sample;
+        address.layer = map.layer;
+        address.head = map.head;
+        return address;
     }
 };
 

@@ -2,11 +2,11 @@
 
 #include "views/jobs/start_page.h"
 
+#include "core/program/program_folder.h"
 #include "views/jobs/job_list.h"
 #include "views/session/settings.h"
 
 #include <QCoreApplication>
-#include <QDir>
 #include <QFileInfo>
 #include <QHBoxLayout>
 #include <QLabel>
@@ -142,8 +142,7 @@ void StartPage::rebuildJobs()
 
 QString sampleRecording()
 {
-    const QString path = QDir::cleanPath(
-        QCoreApplication::applicationDirPath() + QStringLiteral("/../share/kvloupe/sample/few-shot.h5"));
+    const QString path = QString::fromStdString(besideProgram("share/kvloupe/sample/few-shot.h5").string());
     return QFileInfo(path).isFile() ? path : QString();
 }
 

@@ -3,6 +3,7 @@
 #include "capture/tokenizer/sentencepiece/sentencepiece_encoder.h"
 
 #include "capture/tokenizer/tokenizer_error.h"
+#include "core/program/program_folder.h"
 
 #include <dlfcn.h>
 #include <filesystem>
@@ -15,10 +16,7 @@ namespace {
 /// The module stays loaded until the program ends: models live as long as tokenizers do.
 OpenSentencePiece loadModule(const std::string& where)
 {
-    std::error_code error;
-    const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
-    const std::filesystem::path module
-        = program.parent_path() / ".." / "lib" / "kvloupe" / std::filesystem::path(sentencePieceModule);
+    const std::filesystem::path module = besideProgram(std::filesystem::path("lib/kvloupe") / sentencePieceModule);
     // Its own symbols before those of the program: there are two copies of Protocol Buffers (sentencepiece_encoder.h).
     // The sanitizers do not allow that; programs that they watch read no tokenizer.model beside LibTorch.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -31,7 +29,7 @@ OpenSentencePiece loadModule(const std::string& where)
     if (!entry) {
         const char* const reason = ::dlerror();
         throw TokenizerError(fmt::format("{}: needs the module {} to be read, which cannot be loaded: {}", where,
-            module.lexically_normal().string(), reason ? reason : "no reason given"));
+            module.string(), reason ? reason : "no reason given"));
     }
     return reinterpret_cast<OpenSentencePiece>(entry);
 }
