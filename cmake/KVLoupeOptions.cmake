@@ -38,3 +38,8 @@ if(KVLOUPE_SANITIZE)
         add_compile_options(-Wno-maybe-uninitialized)
     endif()
 endif()
+
+if(KVLOUPE_FUZZ AND CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    # libFuzzer follows the branches of everything that a target links, not of the target's own file alone.
+    add_compile_options(-fsanitize=fuzzer-no-link)
+endif()

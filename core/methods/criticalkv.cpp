@@ -115,19 +115,19 @@ std::vector<LayerRanking> TwoStages::rank(std::span<const Scores> scores, const 
     for (std::size_t layer = 0; layer < result.size(); ++layer) {
         const std::vector<Stages> stages = stagesOf(scores[layer], context);
         for (std::size_t set = 0; set < result[layer].sets.size(); ++set) {
-            auto& [values, guards] = result[layer].sets[set];
+            SetRanking& ranking = result[layer].sets[set];
             const Stages& own = stages[std::min(set, stages.size() - 1)]; // one for all heads of a layer, or its own
-            const auto take = [&guards](std::int32_t index, Guard guard) {
-                Guard& there = guards[static_cast<std::size_t>(index)];
+            const auto take = [&ranking](std::int32_t index, Guard guard) {
+                Guard& there = ranking.guards[static_cast<std::size_t>(index)];
                 there = there == Guard::None ? guard : there;
             };
             for (const std::int32_t index : own.safe)
                 take(index, Guard::HeadMinimum);
             for (const std::int32_t index : own.first)
                 take(index, Guard::FirstStage);
-            for (std::size_t index = 0; index < values.size(); ++index)
-                values[index]
-                    = guards[index] == Guard::None ? own.weighed[index] : std::numeric_limits<float>::quiet_NaN();
+            for (std::size_t index = 0; index < ranking.scores.size(); ++index)
+                ranking.scores[index] = ranking.guards[index] == Guard::None ? own.weighed[index]
+                                                                             : std::numeric_limits<float>::quiet_NaN();
         }
     }
     return result;

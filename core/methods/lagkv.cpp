@@ -83,7 +83,8 @@ std::vector<std::size_t> ranks(std::span<const double> scores)
 Scores LagKvScorer::score(const LayerEvidence& evidence, const PromptLayout& layout) const
 {
     evidence.check(needs(layout));
-    const auto& [sinks, lag, crossScoring] = m_parameters;
+    const auto& [sinks, blockLength, crossScoring] = m_parameters;
+    const auto lag = blockLength; // Clang before 16 lets no lambda capture a structured binding
     Scores scores = emptyScores(Granularity::KvHead, evidence);
     scores.values.assign(static_cast<std::size_t>(scores.sets * scores.tokens), std::numeric_limits<float>::infinity());
 

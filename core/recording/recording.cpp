@@ -457,8 +457,8 @@ bool Recording::has(int sample, int layer, TokenArray array) const
 std::vector<float> Recording::read(int sample, int layer, TokenArray array) const
 {
     const Index dims = layout::tokenArrayDims(m_state->model, array, this->sample(sample).totalTokens);
-    const auto& stored = m_state->array(
-        sample, layer, std::string(tokenArrayName(array)), ElementType::Float32, static_cast<int>(dims.size()));
+    const auto& stored
+        = m_state->array(sample, layer, std::string(tokenArrayName(array)), ElementType::Float32, dims.size());
     stored.requireDims(dims);
     return m_state->readAll<float>(stored);
 }

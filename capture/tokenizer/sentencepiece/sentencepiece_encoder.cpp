@@ -19,7 +19,7 @@ OpenSentencePiece loadModule(const std::string& where)
     const std::filesystem::path module = besideProgram(std::filesystem::path("lib/kvloupe") / sentencePieceModule);
     // Its own symbols before those of the program: there are two copies of Protocol Buffers (sentencepiece_encoder.h).
     // The sanitizers do not allow that; programs that they watch read no tokenizer.model beside LibTorch.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef KVLOUPE_SANITIZED
     constexpr int ownFirst = 0;
 #else
     constexpr int ownFirst = RTLD_DEEPBIND;
