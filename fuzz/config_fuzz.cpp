@@ -18,9 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     folder.replace("generation_config.json", parts.take());
     folder.replace("model.safetensors.index.json", parts.rest());
     try {
-        const ModelConfig config = configFromFolder(folder.path());
-        config.inverseFrequencies();
-        estimateModel(config);
+        estimateModel(configFromFolder(folder.path()));
         const SafetensorsCheckpoint checkpoint(folder.path());
     } catch (const CheckpointError&) {
         // A refusal is what every index deserves: there are no shards. So do most configurations.

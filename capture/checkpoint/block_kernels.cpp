@@ -2,6 +2,7 @@
 
 #include "capture/checkpoint/block_kernels.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -301,6 +302,28 @@ HWY_INLINE void iq4_xs(Bytes block, Values out)
     }
 }
 
+/// By the largest magnitude as bits: whatever reaches the exponent of infinities is one, or NaN.
+bool finite(const float* HWY_RESTRICT values, std::size_t count)
+{
+    const hn::ScalableTag<float> floats;
+    const hn::RebindToSigned<decltype(floats)> d;
+    const std::size_t lanes = hn::Lanes(d);
+    const auto magnitude
+        = [&](const float* from) { return hn::And(hn::BitCast(d, hn::LoadU(floats, from)), hn::Set(d, 0x7fffffff)); };
+    // Two maxima, so that one comparison need not wait for the other.
+    auto first = hn::Zero(d);
+    auto second = hn::Zero(d);
+    std::size_t i = 0;
+    for (; i + 2 * lanes <= count; i += 2 * lanes) {
+        first = hn::Max(first, magnitude(values + i));
+        second = hn::Max(second, magnitude(values + i + lanes));
+    }
+    std::int32_t largest = hn::GetLane(hn::MaxOfLanes(d, hn::Max(first, second)));
+    for (; i < count; ++i)
+        largest = std::max(largest, std::bit_cast<std::int32_t>(values[i]) & 0x7fffffff);
+    return largest < 0x7f800000;
+}
+
 template <auto unpack> void each(Bytes blocks, DataType type, std::size_t count, Values out)
 {
     const auto bytes = static_cast<std::size_t>(blockBytes(type));
@@ -354,13 +377,19 @@ HWY_AFTER_NAMESPACE();
 namespace kvloupe {
 namespace block_kernels {
 HWY_EXPORT(unpack);
-}
+HWY_EXPORT(finite);
+} // namespace block_kernels
 
 void unpackBlocks(DataType type, std::span<const std::byte> blocks, std::span<float> out)
 {
     const std::size_t count = out.size() / static_cast<std::size_t>(blockLength(type));
     HWY_DYNAMIC_DISPATCH(block_kernels::unpack)
     (type, reinterpret_cast<const std::uint8_t*>(blocks.data()), count, out.data());
+}
+
+bool areFinite(std::span<const float> values)
+{
+    return HWY_DYNAMIC_DISPATCH(block_kernels::finite)(values.data(), values.size());
 }
 
 } // namespace kvloupe

@@ -13,4 +13,7 @@ namespace kvloupe {
 /// widest vectors of the machine. The caller has checked the sizes.
 void unpackBlocks(DataType type, std::span<const std::byte> blocks, std::span<float> out);
 
+/// Whether none is infinite or NaN.
+bool areFinite(std::span<const float> values);
+
 } // namespace kvloupe

@@ -2,10 +2,9 @@
 
 #include "capture/checkpoint/checkpoint.h"
 
-#include "capture/checkpoint/mapped_file.h"
-
 #include "capture/checkpoint/gguf_checkpoint.h"
 #include "capture/checkpoint/gguf_file.h"
+#include "capture/checkpoint/mapped_file.h"
 #include "capture/checkpoint/safetensors_checkpoint.h"
 
 #include <fmt/format.h>
@@ -13,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <numeric>
 #include <set>
 
@@ -88,17 +88,32 @@ void Checkpoint::adopt(
         needed.insert(name);
         const TensorInfo* const tensor = find(name);
         if (tensor == nullptr)
-            throw CheckpointError(fmt::format(
-                "{}: tensor {} is missing, architecture {} needs it", m_path.string(), name, m_config.architecture));
+            throw CheckpointError(fmt::format("{}: tensor {} is missing, architecture {} needs it with shape [{}]",
+                m_path.string(), name, m_config.architecture, fmt::join(shape, ", ")));
         if (tensor->shape != shape)
-            throw CheckpointError(fmt::format("{}: tensor {}: found shape [{}], expected [{}] from the configuration",
-                m_path.string(), name, fmt::join(tensor->shape, ", "), fmt::join(shape, ", ")));
+            throw CheckpointError(fmt::format("{}: found shape [{}], expected [{}] from the configuration",
+                where(*tensor), fmt::join(tensor->shape, ", "), fmt::join(shape, ", ")));
     }
     for (const TensorInfo& tensor : m_tensors)
         if (wouldBeMissed(tensor.name) && !needed.contains(tensor.name))
-            throw CheckpointError(
-                fmt::format("{}: tensor {} is one too many: architecture {} with {} layers does not use it",
-                    m_path.string(), inQuotes(tensor.name), m_config.architecture, m_config.numLayers));
+            throw CheckpointError(fmt::format("{} is one too many: architecture {} with {} layers does not use it",
+                where(tensor), m_config.architecture, m_config.numLayers));
+}
+
+std::span<const std::byte> Checkpoint::storageOf(const TensorInfo& tensor) const
+{
+    return m_storage[static_cast<std::size_t>(&tensor - m_tensors.data())];
+}
+
+std::string Checkpoint::where(const TensorInfo& tensor) const
+{
+    return fmt::format("{}: tensor {}", fileOf(storageOf(tensor)).path().string(), inQuotes(tensor.name));
+}
+
+void Checkpoint::refuseNumber(const TensorInfo& tensor, std::int64_t row, std::size_t column, float found) const
+{
+    throw CheckpointError(
+        fmt::format("{}: row {}, column {}: found {}, expected a finite number", where(tensor), row, column, found));
 }
 
 void Checkpoint::readFloat32(
@@ -115,19 +130,24 @@ void Checkpoint::readFloat32(
     if (out.size() != count * length)
         throw CheckpointError(fmt::format("{}: tensor {}: room for {} values, {} rows of {} were asked for",
             m_path.string(), name, out.size(), count, length));
-    const auto bytes = m_storage[static_cast<std::size_t>(tensor - m_tensors.data())];
+    const auto bytes = storageOf(*tensor);
+    fileOf(bytes).requireUncut();
     const std::size_t rowBytes = bytes.size() / static_cast<std::size_t>(tensor->rows());
     if (!isPermuted(*tensor)) {
         const auto rows = bytes.subspan(static_cast<std::size_t>(rowBegin) * rowBytes, count * rowBytes);
-        dequantize(tensor->type, rows, out);
+        if (const auto bad = dequantizeFinite(tensor->type, rows, out))
+            refuseNumber(*tensor, rowBegin + static_cast<std::int64_t>(*bad / length), *bad % length, out[*bad]);
         releasePages(rows);
         return;
     }
     if (tensor->shape.size() == 1)
         return count == 0 ? void() : readPermutedBias(*tensor, bytes, out);
     for (std::size_t row = 0; row < count; ++row) {
-        const auto stored = static_cast<std::size_t>(storedRow(*tensor, rowBegin + static_cast<std::int64_t>(row)));
-        dequantize(tensor->type, bytes.subspan(stored * rowBytes, rowBytes), out.subspan(row * length, length));
+        const std::int64_t there = rowBegin + static_cast<std::int64_t>(row);
+        const auto stored = static_cast<std::size_t>(storedRow(*tensor, there));
+        const auto values = out.subspan(row * length, length);
+        if (const auto bad = dequantizeFinite(tensor->type, bytes.subspan(stored * rowBytes, rowBytes), values))
+            refuseNumber(*tensor, there, *bad, values[*bad]);
     }
 }
 
@@ -135,9 +155,12 @@ void Checkpoint::readPermutedBias(
     const TensorInfo& tensor, std::span<const std::byte> bytes, std::span<float> out) const
 {
     std::vector<float> stored(out.size());
-    dequantize(tensor.type, bytes, stored);
-    for (std::size_t i = 0; i < out.size(); ++i)
+    const bool isBad = dequantizeFinite(tensor.type, bytes, stored).has_value();
+    for (std::size_t i = 0; i < out.size(); ++i) {
         out[i] = stored[static_cast<std::size_t>(storedRow(tensor, static_cast<std::int64_t>(i)))];
+        if (isBad && !std::isfinite(out[i]))
+            refuseNumber(tensor, 0, i, out[i]);
+    }
 }
 
 std::vector<float> Checkpoint::readFloat32(std::string_view name) const

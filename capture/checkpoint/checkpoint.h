@@ -16,6 +16,8 @@
 
 namespace kvloupe {
 
+class MappedFile;
+
 /// A model on disk: its configuration and its weights, memory-mapped and read on demand.
 ///
 /// Names are always Hugging Face's (model.layers.0.self_attn.q_proj.weight), and so is the order of rows, whatever the
@@ -34,7 +36,8 @@ public:
     const TensorInfo* find(std::string_view name) const; ///< nullptr if there is none
 
     /// Rows [rowBegin, rowEnd) of a tensor as float32, row-major; `out` holds exactly (rowEnd - rowBegin) x rowLength
-    /// values. A tensor of one dimension is one row: (0, 1) reads all of it.
+    /// values. A tensor of one dimension is one row: (0, 1) reads all of it. Throws if a number is infinite or NaN,
+    /// which no weight is, and if the file was cut since it was opened.
     void readFloat32(std::string_view name, std::int64_t rowBegin, std::int64_t rowEnd, std::span<float> out) const;
     /// A whole tensor.
     std::vector<float> readFloat32(std::string_view name) const;
@@ -63,7 +66,13 @@ private:
     virtual std::int64_t storedRow(const TensorInfo& tensor, std::int64_t row) const = 0;
     /// Whether storedRow is anything but the identity for this tensor.
     virtual bool isPermuted(const TensorInfo& tensor) const = 0;
+    /// The file that these bytes, as `adopt` was given them, lie in.
+    virtual const MappedFile& fileOf(std::span<const std::byte> storage) const = 0;
 
+    std::span<const std::byte> storageOf(const TensorInfo& tensor) const;
+    /// "FILE: tensor NAME"
+    std::string where(const TensorInfo& tensor) const;
+    [[noreturn]] void refuseNumber(const TensorInfo& tensor, std::int64_t row, std::size_t column, float found) const;
     void readPermutedBias(const TensorInfo& tensor, std::span<const std::byte> bytes, std::span<float> out) const;
 
     std::filesystem::path m_path;

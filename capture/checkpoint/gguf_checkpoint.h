@@ -19,6 +19,7 @@ public:
 private:
     std::int64_t storedRow(const TensorInfo& tensor, std::int64_t row) const override;
     bool isPermuted(const TensorInfo& tensor) const override;
+    const MappedFile& fileOf(std::span<const std::byte>) const override { return m_file.mapping(); }
 
     GgufFile m_file;
 };

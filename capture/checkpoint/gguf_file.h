@@ -51,6 +51,7 @@ public:
 
     const std::filesystem::path& path() const { return m_file.path(); }
     std::span<const std::byte> bytes() const { return m_file.bytes(); }
+    const MappedFile& mapping() const { return m_file; }
     std::uint32_t version() const { return m_version; }
     const std::map<std::string, GgufValue, std::less<>>& metadata() const { return m_metadata; }
     std::span<const GgufTensor> tensors() const { return m_tensors; }

@@ -63,6 +63,15 @@ MappedFile::MappedFile(const std::filesystem::path& path)
     ::madvise(address, m_size, MADV_WILLNEED);
 }
 
+void MappedFile::requireUncut() const
+{
+    std::error_code error;
+    const std::uintmax_t now = std::filesystem::file_size(m_path, error);
+    if (!error && now < m_size) // one that was deleted is still there for those who have it open
+        throw CheckpointError(
+            fmt::format("{}: was cut while it was open: found {} bytes, expected {}", m_path.string(), now, m_size));
+}
+
 MappedFile::MappedFile(MappedFile&& other) noexcept
     : m_path(std::move(other.m_path))
     , m_data(std::exchange(other.m_data, nullptr))

@@ -9,7 +9,8 @@
 namespace kvloupe {
 
 /// A whole file, read-only in memory (mmap). Movable; the bytes stay valid while any move of it lives.
-/// A file that is cut while it is mapped ends the program with SIGBUS, as with every mmap reader.
+/// A file that is cut while its bytes are read ends the program with SIGBUS, as with every mmap reader; requireUncut
+/// finds one that was cut before.
 class MappedFile {
 public:
     /// Throws CheckpointError if the file is missing, is no regular file, is empty or cannot be read.
@@ -21,6 +22,8 @@ public:
     ~MappedFile();
 
     std::span<const std::byte> bytes() const { return {m_data, m_size}; }
+    /// Throws CheckpointError if the file has become shorter since it was opened.
+    void requireUncut() const;
     const std::filesystem::path& path() const { return m_path; }
 
 private:

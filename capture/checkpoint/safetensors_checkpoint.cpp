@@ -144,6 +144,15 @@ std::string SafetensorsCheckpoint::sha256() const
     return sha256Hex(list);
 }
 
+const MappedFile& SafetensorsCheckpoint::fileOf(std::span<const std::byte> storage) const
+{
+    const auto holds = [&](const SafetensorsFile& shard) {
+        const auto bytes = shard.bytes();
+        return storage.data() >= bytes.data() && storage.data() <= bytes.data() + bytes.size();
+    };
+    return std::ranges::find_if(m_shards, holds)->mapping();
+}
+
 std::string SafetensorsCheckpoint::chatTemplate() const
 {
     return chatTemplateOfFolder(path());

@@ -20,6 +20,7 @@ public:
 private:
     std::int64_t storedRow(const TensorInfo&, std::int64_t row) const override { return row; }
     bool isPermuted(const TensorInfo&) const override { return false; }
+    const MappedFile& fileOf(std::span<const std::byte> storage) const override;
 
     std::vector<SafetensorsFile> m_shards; ///< ordered by name
 };

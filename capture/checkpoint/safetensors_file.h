@@ -33,6 +33,7 @@ public:
 
     const std::filesystem::path& path() const { return m_file.path(); }
     std::span<const std::byte> bytes() const { return m_file.bytes(); }
+    const MappedFile& mapping() const { return m_file; }
     std::span<const SafetensorsEntry> tensors() const { return m_tensors; } ///< ordered by name
 
 private:

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 
 namespace kvloupe {
@@ -113,6 +114,27 @@ void dequantize(DataType type, std::span<const std::byte> blocks, std::span<floa
         std::memcpy(out.data(), blocks.data(), blocks.size());
     else
         unpackBlocks(type, blocks, out);
+}
+
+std::optional<std::size_t> dequantizeFinite(DataType type, std::span<const std::byte> blocks, std::span<float> out)
+{
+    constexpr std::size_t most = 4096; // 16 KB stay in the first cache; whole blocks of every type
+    const auto length = static_cast<std::size_t>(blockLength(type));
+    const auto bytes = static_cast<std::size_t>(blockBytes(type));
+    if (out.empty())
+        dequantize(type, blocks, out);
+    for (std::size_t begin = 0; begin < out.size(); begin += most) {
+        const bool isLast = out.size() - begin <= most;
+        const auto part = out.subspan(begin, isLast ? std::dynamic_extent : most);
+        const std::size_t from = std::min(begin / length * bytes, blocks.size());
+        const std::size_t to = isLast ? blocks.size() : std::min((begin + most) / length * bytes, blocks.size());
+        dequantize(type, blocks.subspan(from, to - from), part);
+        if (!areFinite(part))
+            return begin + static_cast<std::size_t>(std::ranges::find_if_not(part, [](float value) {
+                return std::isfinite(value);
+            }) - part.begin());
+    }
+    return std::nullopt;
 }
 
 } // namespace kvloupe

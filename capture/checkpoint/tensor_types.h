@@ -59,4 +59,8 @@ std::string ggmlTypeName(std::uint32_t number);
 /// for exactly `out.size()` values; throws CheckpointError otherwise.
 void dequantize(DataType type, std::span<const std::byte> blocks, std::span<float> out);
 
+/// The same, and whether every number is finite: the index of the first that is not, or nothing. The numbers are looked
+/// at while they are in the cache, which costs next to nothing.
+std::optional<std::size_t> dequantizeFinite(DataType type, std::span<const std::byte> blocks, std::span<float> out);
+
 } // namespace kvloupe
