@@ -419,7 +419,7 @@ void SampleFile::shrinkArrays(std::int64_t totalTokens)
             } else if (name == "tail") {
                 dims[2] = tokens;
             } else if (name == "queries" || name == "keys" || name == "values"
-                || (name != "query_mean" && dims.size() == 2)) {
+                || name == tokenArrayName(TokenArray::RowTopMass) || (name != "query_mean" && dims.size() == 2)) {
                 dims[1] = tokens;
             }
             if (dims != array.dims()) {

@@ -128,6 +128,7 @@ TEST_P(RecordingRoundTrip, GivesBackEverythingThatWasWritten)
     const std::int64_t tail = std::min<std::int64_t>(16, P);
 
     const auto lse = numbers(H * T, 1);
+    const auto topMass = numbers(H * T * 3, 9);
     const auto keyNorm = numbers(K * T, 2);
     const auto queries = numbers(H * T * d, 3);
     const auto keys = numbers(K * T * d, 4);
@@ -158,6 +159,7 @@ TEST_P(RecordingRoundTrip, GivesBackEverythingThatWasWritten)
         layer.mapHeads = {1, 3};
         sample->beginLayer(layer);
         sample->write(layerNumber, TokenArray::RowLogSumExp, 0, P, tokensOf(lse, H, T, 1, 0, P));
+        sample->write(layerNumber, TokenArray::RowTopMass, 0, P, tokensOf(topMass, H, T, 3, 0, P));
         sample->write(layerNumber, TokenArray::KeyNorm, 0, P, tokensOf(keyNorm, K, T, 1, 0, P));
         sample->writeVectors(layerNumber, VectorArray::Queries, 0, P, tokensOf(queries, H, T, d, 0, P));
         sample->writeVectors(layerNumber, VectorArray::Keys, 0, P, tokensOf(keys, K, T, d, 0, P));
@@ -175,6 +177,7 @@ TEST_P(RecordingRoundTrip, GivesBackEverythingThatWasWritten)
         sample->writeOverview(layerNumber, Pooling::Max, overview);
         for (std::int64_t t = P; t < T; ++t) {
             sample->write(layerNumber, TokenArray::RowLogSumExp, t, 1, tokensOf(lse, H, T, 1, t, t + 1));
+            sample->write(layerNumber, TokenArray::RowTopMass, t, 1, tokensOf(topMass, H, T, 3, t, t + 1));
             sample->write(layerNumber, TokenArray::KeyNorm, t, 1, tokensOf(keyNorm, K, T, 1, t, t + 1));
             sample->writeVectors(layerNumber, VectorArray::Queries, t, 1, tokensOf(queries, H, T, d, t, t + 1));
             sample->writeVectors(layerNumber, VectorArray::Keys, t, 1, tokensOf(keys, K, T, d, t, t + 1));
@@ -216,6 +219,7 @@ TEST_P(RecordingRoundTrip, GivesBackEverythingThatWasWritten)
     EXPECT_TRUE(recording.has(0, layerNumber, TokenArray::RowLogSumExp));
     EXPECT_FALSE(recording.has(0, layerNumber, TokenArray::ColumnSum));
     EXPECT_EQ(recording.read(0, layerNumber, TokenArray::RowLogSumExp), lse);
+    EXPECT_EQ(recording.read(0, layerNumber, TokenArray::RowTopMass), topMass);
     EXPECT_EQ(recording.read(0, layerNumber, TokenArray::KeyNorm), keyNorm);
     for (int head = 0; head < H; ++head) {
         for (const auto& [begin, end] :
