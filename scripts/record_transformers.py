@@ -340,11 +340,14 @@ class Subject:
         self.gguf = path.name if path.suffix == ".gguf" else None
         self.source = str(path.parent) if self.gguf else args.model
         extra = {"gguf_file": self.gguf} if self.gguf else {"revision": args.revision} if args.revision else {}
-        self.config = self._config(extra)
         dtype = args.dtype if args.dtype != "auto" or not self.gguf else "float32"
         placed = {"device_map": "auto"} if args.device == "auto" else {}
-        self.model = transformers.AutoModelForCausalLM.from_pretrained(
-            self.source, dtype=dtype if dtype == "auto" else getattr(torch, dtype), **placed, **extra)
+        try:
+            self.config = self._config(extra)
+            self.model = transformers.AutoModelForCausalLM.from_pretrained(
+                self.source, dtype=dtype if dtype == "auto" else getattr(torch, dtype), **placed, **extra)
+        except (OSError, ValueError, KeyError, ImportError) as error:  # what transformers raises
+            raise RecordingError(f"{args.model}: cannot be loaded: {str(error).strip().splitlines()[0]}") from None
         if not placed:
             self.model.to(args.device)
         self.model.eval()
@@ -487,10 +490,12 @@ class RopeTable:
         self.rotations = rotations
         self.head_dim = head_dim
         self.known = bool(rotations)
-        turned = [rotation for rotation in rotations.values() if rotation is not None]
-        self.order = turned[0].order(head_dim) if turned else None
-        if len({tuple(rotation.order(head_dim).tolist()) for rotation in turned}) > 1:
+        orders = {tuple(rotation.order(head_dim).tolist()) for rotation in rotations.values() if rotation is not None}
+        if len(orders) > 1:
             raise RecordingError("layers pair the channels of their heads in different ways, expected one")
+        self.exists = bool(orders)
+        order = orders.pop() if orders else ()
+        self.channels = list(order) if list(order) != sorted(order) else None
         keys = []  # buffers in order of their first layer; "none" for layers without RoPE
         self.variant = {}
         for layer, rotation in sorted(rotations.items()):
@@ -499,7 +504,6 @@ class RopeTable:
                 keys.append(key)
             self.variant[layer] = keys.index(key)
         self._first_layer = {variant: layer for layer, variant in reversed(sorted(self.variant.items()))}
-        self.exists = bool(turned)
 
     def frequencies(self, layer):
         rotation = self.rotations[layer]
@@ -510,6 +514,13 @@ class RopeTable:
         if len(found) > 1:
             raise RecordingError(f"layers scale their rotation by {', '.join(map(str, sorted(found)))}, expected one number")
         return found.pop() if found else 1.0
+
+    def before(self, call):
+        """Queries of a layer before RoPE, in the order of `channels`; None if the rotation is not known."""
+        if not self.known:
+            return None
+        query = call.query if self.channels is None else call.query[..., self.channels]
+        return turned_back(query, self.frequencies(call.layer), self.scaling())
 
     def table(self):
         """[variants, head_dim / 2] as the model has it now: some rotations depend on the length of the text."""
@@ -574,6 +585,17 @@ def record_kind(args, prompts, layers, heads):
     return "qk"
 
 
+def check_room(prompts, generate, positions, may_be_longer):
+    """A rotation goes on behind the context it was trained for, as transformers lets it; a table of positions ends."""
+    for prompt in prompts:
+        if positions and len(prompt.ids) + generate > positions:
+            message = (f"prompt {prompt.prompt.id}: {len(prompt.ids)} tokens and {generate} to generate, but the context of the model "
+                       f"holds {positions}")
+            if not may_be_longer:
+                raise RecordingError(message)
+            say(f"{message}; recorded all the same")
+
+
 class TokenMeasures:
     """Likelihoods of a text as its logits come in, block by block."""
 
@@ -610,16 +632,12 @@ class SampleRun:
         in_prompt = call.query.shape[1] > 1 or call.key.shape[1] == 1
         if call.layer not in self.recorder.layers:
             return None
-        query, key = call.query, call.key
-        if self.rope.order is not None:
-            query, key = query[..., self.rope.order], key[..., self.rope.order]
         weight = self.subject.output_weight(call.module) if self.recorder.output_norms else None
         if not in_prompt:
-            self.recorder.generated(call.layer, query, key, call.value, call.scale, call.window, output_weight=weight)
+            self.recorder.generated(call.layer, call.query, call.key, call.value, call.scale, call.window, output_weight=weight)
             return None
-        before = turned_back(query, self.rope.frequencies(call.layer), self.rope.scaling()) if self.rope.known else None
-        return self.recorder.prompt(call.layer, query, key, call.value, call.scale, call.window,
-                                    rope_variant=self.rope.variant.get(call.layer, 0), query_before_rope=before,
+        return self.recorder.prompt(call.layer, call.query, call.key, call.value, call.scale, call.window,
+                                    rope_variant=self.rope.variant.get(call.layer, 0), query_before_rope=self.rope.before(call),
                                     output_weight=weight, wants_output=self.attn == "float32")
 
     def prefill(self, cache):
@@ -672,7 +690,7 @@ def record_sample(subject, rope, recording, number, prepared, kind, args, token_
     with SampleFile(recording, number, args.compression) as file:
         recorder = SampleRecorder(file, kind, prompt_tokens, most, model["num_heads"], model["num_kv_heads"], model["head_dim"],
                                   layers=args.layers if args.layers is not None else range(model["num_layers"]), map_heads=args.heads,
-                                  extras=args.extras, decode_rows=args.decode_rows, block_rows=args.block_rows)
+                                  channels=rope.channels, extras=args.extras, decode_rows=args.decode_rows, block_rows=args.block_rows)
         run = SampleRun(subject, rope, prepared, recorder, args.attn)
         cache = transformers.DynamicCache()  # without a configuration it keeps all tokens, also in layers with a window
         subject.observer = run.observe
@@ -701,11 +719,6 @@ def record(args):
         subject.model.set_attn_implementation(INTERFACE)
         vocabulary = subject.model.get_input_embeddings().weight.shape[0]
         prepared = [prepare(prompt, subject.tokenizer, token_bytes, args.chat, vocabulary) for prompt in prompts]
-        limit = getattr(subject.config, "max_position_embeddings", None)
-        for p in prepared:
-            if limit and len(p.ids) + args.generate > limit:
-                raise RecordingError(f"prompt {p.prompt.id}: {len(p.ids)} tokens and {args.generate} to generate, but the context of the "
-                                     f"model holds {limit}")
         call = subject.calls(prepared[0].ids[:CHECKED_TOKENS])[0]
         check_selection(args, subject.config.num_hidden_layers, call.query.shape[0])
         subject.check_against_eager(prepared[0].ids)
@@ -714,6 +727,7 @@ def record(args):
         rope = RopeTable(subject.rotations(prepared[0].ids[-1]), call.query.shape[-1])
         if not rope.known:
             say("the rotation of queries and keys is of an unknown kind: the recording says nothing about it, methods that need it refuse")
+        check_room(prepared, args.generate, getattr(subject.config, "max_position_embeddings", None), rope.exists)
         kind = record_kind(args, prepared, subject.config.num_hidden_layers, call.query.shape[0])
         recording = Recording(args.out, {"generator": f"record_transformers.py (torch {torch.__version__}, transformers "
                                                       f"{transformers.__version__})", "command": args.command},
@@ -736,6 +750,8 @@ def layer_list(text):
     layers = set()
     for part in text.split(","):
         first, _, last = part.partition("-")
+        if int(last or first) < int(first):
+            raise argparse.ArgumentTypeError(f"found {part}, expected the smaller number first")
         layers.update(range(int(first), int(last or first) + 1))
     return sorted(layers)
 
@@ -813,7 +829,7 @@ def arguments(argv):
     args = parser.parse_args(argv)
     if args.generate < 0:
         parser.error("--generate: expected 0 or more")
-    words = [f"--prompt={'...'}" if word.startswith("--prompt=") else "..." if i and argv[i - 1] == "--prompt" else word
+    words = ["--prompt=..." if word.startswith("--prompt=") else "..." if i and argv[i - 1] == "--prompt" else word
              for i, word in enumerate(argv)]
     args.command = " ".join(["record_transformers.py", *words])
     return args
@@ -823,6 +839,8 @@ def main(argv):
     args = arguments(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     torch.set_float32_matmul_precision("highest")
+    if not sys.stderr.isatty():
+        transformers.utils.logging.disable_progress_bar()
     if args.threads:
         torch.set_num_threads(args.threads)
     try:
@@ -830,8 +848,8 @@ def main(argv):
     except RecordingError as error:
         say(f"record_transformers.py: error: {error}")
         return 1
-    except OSError as error:
-        say(f"record_transformers.py: error: {error}")
+    except (OSError, torch.OutOfMemoryError) as error:
+        say(f"record_transformers.py: error: {str(error).splitlines()[0]}")
         return 1
     except KeyboardInterrupt:
         say(f"record_transformers.py: interrupted; complete samples are in {args.out}.parts")

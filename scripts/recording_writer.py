@@ -403,12 +403,13 @@ class SampleRecorder:
 
     Everything is computed in float32 on the device of the queries; memory grows with block_rows x P, never with P x P.
     `layers`: numbers to record; `map_heads`: {layer: heads with maps}, None = all heads of all layers (for kind "full");
-    `extras` may hold "row-order" and "output-norms"; `decode_rows`: the last n rows of generated tokens, None = all."""
+    `channels`: order in which those of queries and keys are stored, so that channel i is turned with i + d / 2, None = as they
+    come; `extras` may hold "row-order" and "output-norms"; `decode_rows`: the last n rows of generated tokens, None = all."""
 
     FLUSH_TOKENS = 64
 
-    def __init__(self, file, kind, prompt_tokens, most_tokens, heads, kv_heads, head_dim, *, layers, map_heads=None, extras=(),
-                 decode_rows=None, block_rows=TILE):
+    def __init__(self, file, kind, prompt_tokens, most_tokens, heads, kv_heads, head_dim, *, layers, map_heads=None,
+                 channels=None, extras=(), decode_rows=None, block_rows=TILE):
         self.file = file
         self.kind = kind
         self.prompt_tokens = prompt_tokens
@@ -416,6 +417,7 @@ class SampleRecorder:
         self.heads, self.kv_heads, self.head_dim = heads, kv_heads, head_dim
         self.layers = set(layers)
         self.map_heads = map_heads
+        self.channels = channels
         self.row_order = kind == "stats" or "row-order" in extras
         self.output_norms = "output-norms" in extras
         self.decode_rows = decode_rows
@@ -423,20 +425,23 @@ class SampleRecorder:
         self.factors = pyramid_factors(prompt_tokens, kind)
         self.overview = overview_factor(prompt_tokens)
         self._counts = {}  # by window: cells per block of every level
-        self._groups = {}
+        self._groups = {}  # by layer
+        self._maps = {}  # by layer: heads with maps
         self._waiting = collections.defaultdict(list)  # by layer: arrays of generated tokens
         self._rows = collections.defaultdict(lambda: collections.deque(maxlen=decode_rows))  # by layer: (index, row)
 
     def prompt(self, layer, query, key, value, scale, window, *, rope_variant=0, query_before_rope=None, output_weight=None,
                wants_output=False):
-        """Query [heads, P, d], key and value [kv_heads, P, d] of the whole prompt, turned by RoPE. `output_weight` is
-        [hidden, heads * d]. Returns the attention's output [heads, P, d] if it is wanted."""
+        """Query [heads, P, d], key and value [kv_heads, P, d] of the whole prompt, turned by RoPE; `query_before_rope` is in the
+        order of `channels`, `output_weight` is [hidden, heads * d]. Returns the attention's output [heads, P, d] if it is wanted."""
         group = self._groups[layer] = self.file.group.require_group("layers").create_group(f"{layer:02}")
         maps = []
         if self.kind == "full":
             maps = list(range(self.heads)) if self.map_heads is None else self.map_heads.get(layer, [])
+        self._maps[layer] = maps
         write_attributes(group, {"window": window, "rope_variant": rope_variant, "map_heads": maps})
-        self._write_vectors(group, 0, query, key, value, output_weight)
+        for name, array in self._vector_arrays(query, key, value, output_weight).items():
+            self._token_array(group, name, (array.shape[0], *array.shape[2:]))[:, :array.shape[1]] = on_host(array)
         if query_before_rope is not None:
             self._write_query_statistics(group, query_before_rope)
         return self._write_rows(group, query, key, value if wants_output else None, scale, window, maps)
@@ -452,9 +457,8 @@ class SampleRecorder:
         arrays = {**rows, **self._vector_arrays(query, key[:, -1:], value[:, -1:], output_weight)}
         waiting = self._waiting[layer]
         waiting.append({name: on_host(array) for name, array in arrays.items()})
-        maps = self._groups[layer].attrs["map_heads"]
-        if len(maps) and self.decode_rows != 0:
-            self._rows[layer].append((tokens - 1 - self.prompt_tokens, on_host(probabilities[list(maps), 0], torch.float16)))
+        if self._maps[layer] and self.decode_rows != 0:
+            self._rows[layer].append((tokens - 1 - self.prompt_tokens, on_host(probabilities[self._maps[layer], 0], torch.float16)))
         if len(waiting) == self.FLUSH_TOKENS:
             self._flush(layer, tokens)
 
@@ -478,7 +482,8 @@ class SampleRecorder:
     def _vector_arrays(self, query, key, value, output_weight):
         arrays = {"key_norm": key.float().norm(dim=-1), "value_norm": value.float().norm(dim=-1)}
         if self.kind != "stats":
-            arrays.update(queries=query, keys=key, values=value)
+            turned = (query, key) if self.channels is None else (query[..., self.channels], key[..., self.channels])
+            arrays.update(queries=turned[0], keys=turned[1], values=value)
         if self.output_norms and output_weight is not None:
             # One head at a time: |W_o,h v|_1 needs [tokens, hidden] for each.
             weights = output_weight.view(output_weight.shape[0], self.heads, self.head_dim)
@@ -486,11 +491,6 @@ class SampleRecorder:
             arrays["output_value_norm1"] = torch.stack([(value[h // shared].float() @ weights[:, h].float().T).abs().sum(-1)
                                                         for h in range(self.heads)])
         return arrays
-
-    def _write_vectors(self, group, begin, query, key, value, output_weight):
-        for name, array in self._vector_arrays(query, key, value, output_weight).items():
-            dataset = self._token_array(group, name, (array.shape[0], *array.shape[2:]))
-            dataset[:, begin:begin + array.shape[1]] = on_host(array)
 
     def _write_query_statistics(self, group, queries):
         """Mean and covariance from position 4 on; 0 for shorter prompts."""
