@@ -35,6 +35,7 @@ CHECKED_TOKENS = 64  # of a prompt, run by the model's own attention too
 PROBE_TOKENS = 32
 LOGIT_ROWS = 128  # logits that are held at once
 TOP_TOKENS = 5
+TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.tiktoken", "tekken.json")
 WINDOW_ROWS = 16  # rows of a mask that are looked at
 TOLERANCES = {torch.float32: (1e-3, 1e-3), torch.float64: (1e-3, 1e-3)}  # of logits against eager, of the rotation
 LOW_PRECISION = (0.25, 0.1)
@@ -370,6 +371,9 @@ class Subject:
         return config
 
     def _tokenizer(self, extra):
+        folder = Path(self.source)
+        if folder.is_dir() and not self.gguf and not any(path for pattern in TOKENIZER_FILES for path in folder.glob(pattern)):
+            return None  # transformers would make an empty one up
         try:
             return transformers.AutoTokenizer.from_pretrained(self.source, **extra)
         except (OSError, ValueError, KeyError):  # what transformers raises where there is none
