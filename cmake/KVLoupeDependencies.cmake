@@ -39,6 +39,9 @@ kvloupe_pkgconfig(libutf8proc libutf8proc PURPOSE "Unicode normalisation and wid
 kvloupe_pkgconfig(libsentencepiece sentencepiece PURPOSE "tokenizer.model files"
     URL "https://github.com/google/sentencepiece")
 
+if(KVLOUPE_CUDA)
+    include(KVLoupeCuda)
+endif()
 if(KVLOUPE_CAPTURE)
     # LibTorch is satisfied with any BLAS, also the slow reference one; OpenBLAS is therefore named here and linked first.
     kvloupe_pkgconfig(openblas openblas PURPOSE "matrix products" URL "https://www.openblas.net")

@@ -5,6 +5,8 @@ include(GNUInstallDirs)
 
 option(KVLOUPE_VIEW "Build the window (Qt 6, QCustomPlot)" ON)
 option(KVLOUPE_CAPTURE "Build the part that runs models (LibTorch)" ON)
+option(KVLOUPE_CUDA "Build the CUDA kernels (nvcc), and with a CUDA LibTorch what runs models on a GPU" OFF)
+set(KVLOUPE_CUDA_TORCH "" CACHE PATH "Folder of a CUDA LibTorch, for example that of the Python package torch")
 option(KVLOUPE_BENCHMARKS "Build the benchmark programs" ON)
 option(KVLOUPE_FUZZ "Build the fuzz targets (libFuzzer with Clang, a corpus replayer with other compilers)" OFF)
 option(KVLOUPE_WERROR "Treat warnings as errors" ON)
@@ -12,6 +14,7 @@ set(KVLOUPE_SANITIZE "" CACHE STRING "Value of -fsanitize= for every target, for
 
 add_feature_info(KVLOUPE_VIEW KVLOUPE_VIEW "the window and figure export")
 add_feature_info(KVLOUPE_CAPTURE KVLOUPE_CAPTURE "recording the attention of models")
+add_feature_info(KVLOUPE_CUDA KVLOUPE_CUDA "CUDA kernels")
 add_feature_info(KVLOUPE_BENCHMARKS KVLOUPE_BENCHMARKS "benchmark programs under benchmarks/")
 
 set(CMAKE_CXX_STANDARD 20)
