@@ -45,7 +45,8 @@ std::string_view compressSpanName(CompressSpan span)
 std::int64_t contextTokens(const PreparedPrompt& prompt)
 {
     const auto question = std::ranges::find(prompt.spans, SpanKind::Question, &Span::kind);
-    if (question == prompt.spans.end() || question->begin == 0)
+    const bool hasBos = !prompt.spans.empty() && prompt.spans.front().kind == SpanKind::Bos;
+    if (question == prompt.spans.end() || question->begin <= (hasBos ? 1 : 0))
         throw TaskError(
             fmt::format("sample {}: --compress-span context: the prompt has nothing before its question, expected "
                         "a task with a context",

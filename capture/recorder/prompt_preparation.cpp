@@ -57,19 +57,22 @@ std::vector<Span> byteSpans(const PromptInput& input, const std::string& text, c
     return spans;
 }
 
-std::string promptText(const PromptInput& input, const std::optional<ChatTemplate>& chat, const PromptRules& rules)
+/// A plain text gets what the post-processor adds, as a call of transformers' tokenizer gives it; a chat template
+/// writes out what its turns begin with.
+std::vector<std::int32_t> promptIds(const PromptInput& input, const Tokenizer& tokenizer,
+    const std::optional<ChatTemplate>& chat, const PromptRules& rules)
 {
-    if (!input.messages.empty() || rules.chat) {
-        if (!chat) {
-            throw PromptError(
-                fmt::format("prompt {}: it holds messages, but the model has no chat template", input.id));
-        }
-        const std::vector<ChatMessage> single{{"user", input.text}};
-        const std::span<const ChatMessage> messages
-            = input.messages.empty() ? std::span(single) : std::span(input.messages);
-        return chat->apply(messages, true);
+    if (input.messages.empty() && !rules.chat) {
+        return input.text.empty() ? std::vector<std::int32_t>()
+                                  : tokenizer.encode(input.text, {.addTemplate = true}).ids;
     }
-    return input.text;
+    if (!chat) {
+        throw PromptError(fmt::format("prompt {}: it holds messages, but the model has no chat template", input.id));
+    }
+    const std::vector<ChatMessage> single{{"user", input.text}};
+    const std::span<const ChatMessage> messages
+        = input.messages.empty() ? std::span(single) : std::span(input.messages);
+    return tokenizer.encode(chat->apply(messages, true)).ids;
 }
 
 void addSpecialSpans(PreparedPrompt& prompt, const Tokenizer& tokenizer)
@@ -107,8 +110,7 @@ PreparedPrompt preparePrompt(const PromptInput& input, const Tokenizer* tokenize
             throw PromptError(
                 fmt::format("prompt {}: the model has no tokenizer, expected token ids (--ids)", input.id));
         }
-        prompt.text = promptText(input, chat, rules);
-        prompt.ids = tokenizer->encode(prompt.text).ids;
+        prompt.ids = promptIds(input, *tokenizer, chat, rules);
     }
     if (prompt.ids.empty()) {
         throw PromptError(fmt::format("prompt {}: it is empty, expected at least one token", input.id));

@@ -45,8 +45,10 @@ struct TokenText {
 };
 TokenText tokenText(const Tokenizer& tokenizer, std::span<const std::int32_t> ids);
 
-/// Applies the chat template where one is asked for, tokenizes, finds spans. Without a tokenizer only prompts of token
-/// ids can be prepared. Throws PromptError naming the prompt for an empty one and for ids outside the vocabulary.
+/// Applies the chat template where one is asked for, tokenizes, finds spans. A plain text begins with what the
+/// tokenizer puts before every text (Llama: a beginning-of-sequence token; SmolLM2, Qwen: nothing); ids are taken as
+/// they are. Without a tokenizer only prompts of token ids can be prepared. Throws PromptError naming the prompt for an
+/// empty one and for ids outside the vocabulary.
 PreparedPrompt preparePrompt(const PromptInput& input, const Tokenizer* tokenizer,
     const std::optional<ChatTemplate>& chat, const PromptRules& rules, std::int64_t vocabSize);
 

@@ -15,9 +15,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <memory>
 #include <numeric>
+#include <utility>
 
 namespace kvloupe {
 
@@ -214,6 +216,20 @@ void readSentencePiece(const GgufFile& file, TokenizerDefinition& definition)
     readEnds(file, true, definition);
 }
 
+/// For a name in "tokenizer.ggml.model" that is not read, with what llama.cpp means by it.
+TokenizerError unsupported(const GgufFile& file, std::string_view model)
+{
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kinds
+        = {{{"bert", ", WordPiece,"}, {"t5", ", the Unigram model of encoder-decoders,"}, {"rwkv", ", RWKV's trie,"},
+            {"plamo2", ", PLaMo's,"}, {"no_vocab", ", which is none,"}}};
+    const auto found = std::ranges::find(kinds, model, &std::pair<std::string_view, std::string_view>::first);
+    return failure(file, "tokenizer.ggml.model",
+        fmt::format(
+            "the tokenizer {}{} is not supported (supported: gpt2, which is byte-level BPE, and llama, which is "
+            "SentencePiece's BPE)",
+            inQuotes(model), found == kinds.end() ? "" : found->second));
+}
+
 } // namespace
 
 TokenizerDefinition definitionFromGguf(const std::filesystem::path& path)
@@ -227,10 +243,7 @@ TokenizerDefinition definitionFromGguf(const std::filesystem::path& path)
     else if (model == "llama")
         readSentencePiece(file, definition);
     else
-        throw failure(file, "tokenizer.ggml.model",
-            fmt::format("the tokenizer {} is not known (known: gpt2, which is byte-level BPE, and llama, which is "
-                        "SentencePiece's)",
-                inQuotes(model)));
+        throw unsupported(file, model);
     definition.chatTemplate = file.findString("tokenizer.chat_template").value_or("");
     definition.sha256 = hashOf(file);
     return definition;

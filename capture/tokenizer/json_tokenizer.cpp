@@ -210,6 +210,9 @@ TokenizerDefinition definitionFromJson(const std::filesystem::path& path)
     if (cuts.isByteLevel != definition.decoder.usesByteAlphabet)
         root.fail("decoder: ByteLevel stands in the pre-tokenizer or in the decoder, but not in both");
     readTokenizerConfig(path.parent_path(), definition);
+    if (definition.bosId < 0
+        && !definition.templatePrefix.empty()) // there is no tokenizer_config.json, or it is silent
+        definition.bosId = definition.templatePrefix.front();
     definition.sha256 = sha256Hex(text);
     return definition;
 }

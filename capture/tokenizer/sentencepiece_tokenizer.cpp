@@ -54,6 +54,15 @@ private:
     std::unique_ptr<const SentencePieceEncoder> m_encoder;
 };
 
+/// Lines of a token in base64, a space and its rank, the first of rank 0.
+bool isTiktoken(std::string_view text)
+{
+    const std::string_view line = text.substr(0, text.find('\n'));
+    const std::size_t token
+        = line.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=");
+    return token != 0 && token != std::string_view::npos && line.substr(token) == " 0";
+}
+
 /// Whether the model puts a space before every text.
 bool addsSpace(const SentencePieceEncoder& encoder)
 {
@@ -99,6 +108,10 @@ TokenizerDefinition definitionFromSentencePiece(const std::filesystem::path& pat
     definition.where = path.string();
     definition.kind = "sentencepiece (tokenizer.model)";
     const std::string text = readSmallFile(path, largestModel);
+    if (isTiktoken(text))
+        throw TokenizerError(fmt::format("{}: is a tiktoken file, as Meta ships it beside Llama 3, expected a "
+                                         "SentencePiece model; the tokenizer.json of the Hugging Face folder is read",
+            definition.where));
     std::unique_ptr<const SentencePieceEncoder> encoder = openSentencePiece(text, definition.where);
     readTokens(*encoder, definition);
     definition.decoder.fallsBackToBytes = true;

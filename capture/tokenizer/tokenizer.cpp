@@ -92,6 +92,20 @@ struct Tokenizer::Impl {
 
 namespace {
 
+/// What a folder holds in place of a tokenizer that is read; "" if nothing we know.
+std::string otherTokenizer(const std::filesystem::path& folder)
+{
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kinds
+        = {{{"tekken.json", "Mistral's Tekken"}, {"vocab.json", "a tokenizer of transformers that is not a fast one"},
+            {"vocab.txt", "BERT's WordPiece"}, {"tokenizer.tiktoken", "tiktoken"}}};
+    for (const auto& [file, kind] : kinds)
+        if (std::filesystem::exists(folder / file))
+            return fmt::format("; found {}, {}, which is not read; AutoTokenizer.from_pretrained(FOLDER)"
+                               ".save_pretrained(OUT) writes a tokenizer.json where it can",
+                file, kind);
+    return "";
+}
+
 /// The tokens of parts that occurred before, which are views of a text that outlives them.
 class PartCache {
 public:
@@ -273,8 +287,8 @@ std::unique_ptr<Tokenizer> Tokenizer::open(const std::filesystem::path& path)
     if (isFolder && !std::filesystem::exists(file))
         file = path / "tokenizer.model";
     if (isFolder && !std::filesystem::exists(file))
-        throw TokenizerError(
-            fmt::format("{}: the folder holds neither tokenizer.json nor tokenizer.model", path.string()));
+        throw TokenizerError(fmt::format(
+            "{}: the folder holds neither tokenizer.json nor tokenizer.model{}", path.string(), otherTokenizer(path)));
     const auto definition = [&] {
         if (GgufFile::recognise(file))
             return definitionFromGguf(file);

@@ -36,7 +36,7 @@ public:
         BatchDecoder::GenerateOptions options;
         options.eosIds = m_model.config().eosIds;
         for (const TaskItem& item : items) {
-            const auto ids = m_tokenizer.encode(item.text).ids;
+            const auto ids = m_tokenizer.encode(item.text, {.addTemplate = true}).ids;
             const auto tokens = std::ssize(ids);
             const LivePrompt prompt(m_model, ids, PromptLayout(tokens), {parseMethod("full")});
             branches.push_back(prompt.branch(0, Budget::keep(1.0)));

@@ -127,7 +127,7 @@ TrainingExample TrainingMixture::example(std::uint64_t number) const
     for (int shots = pickShots(taskOf(part), draws);; --shots) {
         ItemDraws same = draws;
         const TaskItem item = draw(part, same, itemSeed, std::max(shots, 0));
-        TrainingExample example{item.task, item.level, m_tokenizer.encode(item.text).ids, 0};
+        TrainingExample example{item.task, item.level, m_tokenizer.encode(item.text, {.addTemplate = true}).ids, 0};
         example.answerBegin = std::ssize(example.ids);
         const auto answer
             = m_tokenizer.encode(m_style == AdapterStyle::Instruct ? item.shortTrace : item.thinkingTrace).ids;

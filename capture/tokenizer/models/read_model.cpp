@@ -139,7 +139,7 @@ ReadModel readModel(const JsonNode& root, bool isByteLevel)
         return readPairs(model, isByteLevel);
     if (type == "Unigram")
         return readUnigram(model, isByteLevel);
-    model.fail(fmt::format("the model {} is not known (known: BPE, Unigram)", inQuotes(type)));
+    model.fail(fmt::format("the model {} is not supported (supported: BPE, Unigram)", inQuotes(type)));
 }
 
 } // namespace kvloupe

@@ -6,6 +6,8 @@
 
 #include <sentencepiece_processor.h>
 
+#include <exception>
+
 namespace kvloupe {
 
 namespace {
@@ -14,10 +16,15 @@ class LibraryEncoder final : public SentencePieceEncoder {
 public:
     bool load(std::string_view model, std::string& problem)
     {
-        const auto status = m_processor.LoadFromSerializedProto({model.data(), model.size()});
-        if (!status.ok())
-            problem = status.ToString();
-        return status.ok();
+        try {
+            const auto status = m_processor.LoadFromSerializedProto({model.data(), model.size()});
+            if (!status.ok())
+                problem = status.ToString();
+            return status.ok();
+        } catch (const std::exception& error) { // of the library's trie, for a piece that begins with a NUL
+            problem = error.what();
+            return false;
+        }
     }
 
     std::int32_t size() const override { return m_processor.GetPieceSize(); }

@@ -2,12 +2,16 @@
 
 #include "capture/recorder/prompt_preparation.h"
 
+#include "capture/tokenizer/byte_alphabet.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/support/test_model.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <fstream>
 
 namespace kvloupe {
 namespace {
@@ -119,6 +123,74 @@ TEST_F(PromptPreparation, RefusesWhatIsEmptyOrTooLong)
     PromptInput bad;
     bad.text = "a\xFFz";
     EXPECT_THROW(prepare(bad), Error);
+}
+
+/// Letters are tokens; every text begins with <s>, which is how Llama's tokenizer does it.
+std::unique_ptr<Tokenizer> tokenizerThatBeginsTexts(const TemporaryFolder& folder)
+{
+    using Json = nlohmann::json;
+    Json letters = Json::object();
+    for (int byte = 0; byte < 256; ++byte)
+        letters[byteToSymbol(static_cast<unsigned char>(byte))] = byte;
+    const Json byteLevel{{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", false}};
+    folder.write("tokenizer.json",
+        Json{{"added_tokens", {{{"id", 256}, {"content", "<s>"}, {"special", true}}}}, {"pre_tokenizer", byteLevel},
+            {"post_processor",
+                {{"type", "TemplateProcessing"}, {"pair", Json::array()},
+                    {"single",
+                        {{{"SpecialToken", {{"id", "<s>"}, {"type_id", 0}}}},
+                            {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}},
+                    {"special_tokens", {{"<s>", {{"id", "<s>"}, {"ids", {256}}, {"tokens", {"<s>"}}}}}}}},
+            {"decoder", byteLevel}, {"model", {{"type", "BPE"}, {"vocab", letters}, {"merges", Json::array()}}}}
+            .dump());
+    return Tokenizer::open(folder.path());
+}
+
+TEST(PlainPrompt, BeginsAsTheTokenizerBeginsEveryText)
+{
+    const TemporaryFolder folder;
+    const auto tokenizer = tokenizerThatBeginsTexts(folder);
+    const auto prepare
+        = [&](const PromptInput& input) { return preparePrompt(input, tokenizer.get(), std::nullopt, {}, 257); };
+    PromptInput input;
+    input.text = "Hi there";
+    input.spans = {{3, 8, SpanKind::Needle, -1, "word"}};
+    const PreparedPrompt prompt = prepare(input);
+    EXPECT_EQ(prompt.ids, (std::vector<std::int32_t>{256, 'H', 'i', ' ', 't', 'h', 'e', 'r', 'e'}));
+    EXPECT_EQ(prompt.text, "<s>Hi there");
+    ASSERT_EQ(prompt.spans.size(), 2U);
+    EXPECT_EQ(prompt.spans[0], (Span{0, 1, SpanKind::Bos, -1, "bos"}));
+    EXPECT_EQ(prompt.spans[1], (Span{4, 9, SpanKind::Needle, -1, "word"}));
+
+    PromptInput ids;
+    ids.ids = {'H', 'i'};
+    EXPECT_EQ(prepare(ids).ids, ids.ids);
+    EXPECT_TRUE(prepare(ids).spans.empty());
+    EXPECT_THROW(prepare(PromptInput()), PromptError); // a beginning alone is no prompt
+}
+
+TEST(PlainPrompt, IsTheOnlyOneThatIsBegunForAChatTemplateWritesItsOwnBeginning)
+{
+    const TemporaryFolder folder;
+    const auto tokenizer = tokenizerThatBeginsTexts(folder);
+    std::ifstream reference(KVLOUPE_TEST_DATA "/chat_reference.json");
+    const auto mistral = nlohmann::json::parse(reference)["mistral-v0.1"]["template"].get<std::string>();
+    PromptRules rules;
+    rules.chat = true;
+    PromptInput input;
+    input.text = "Hi";
+    const PreparedPrompt prompt = preparePrompt(input, tokenizer.get(), ChatTemplate::recognise(mistral), rules, 257);
+    EXPECT_THAT(prompt.text, testing::StartsWith("<s>[INST]"));
+    EXPECT_EQ(std::ranges::count(prompt.ids, 256), 1);
+    EXPECT_EQ(prompt.spans.front(), (Span{0, 1, SpanKind::Bos, -1, "bos"}));
+}
+
+TEST_F(PromptPreparation, AddsNothingWhereTheTokenizerAddsNothing)
+{
+    PromptInput input;
+    input.text = "one two three";
+    EXPECT_EQ(prepare(input).ids, tokenizer->encode(input.text).ids);
+    EXPECT_EQ(prepare(input).text, input.text);
 }
 
 } // namespace

@@ -47,7 +47,10 @@ TEST(TokenizerFile, RefusesTokenizerJsonItDoesNotUnderstand)
 {
     const json good = json::parse(readFile(tokenizerJsonPath("llama-bpe")));
     const std::vector<JsonMutation> mutations = {
-        {[](json& j) { j["model"]["type"] = "WordPiece"; }, "the model 'WordPiece' is not known (known: BPE, Unigram)"},
+        {[](json& j) { j["model"]["type"] = "WordPiece"; },
+            "the model 'WordPiece' is not supported (supported: BPE, Unigram)"},
+        {[](json& j) { j["model"]["type"] = "WordLevel"; },
+            "the model 'WordLevel' is not supported (supported: BPE, Unigram)"},
         {[](json& j) { j["model"]["type"] = "Unigram"; }, "Unigram after ByteLevel is not supported"},
         {[](json& j) { j["model"]["dropout"] = 0.1; }, "dropout"},
         {[](json& j) { j["model"]["byte_fallback"] = true; }, "byte_fallback"},
@@ -152,6 +155,29 @@ TEST(TokenizerFile, RefusesModelsOfOtherShapesItDoesNotUnderstand)
     expectRefused(folder.write("tokenizer.model", "no model"), "is no SentencePiece model");
 }
 
+TEST(TokenizerFile, RefusesSentencePieceModelsThatTheLibraryThrowsAt)
+{
+    std::string model = readFile(KVLOUPE_TEST_DATA "/tokenizers/families/spm-unigram.model");
+    const std::size_t piece = model.find("\x0a\x01\x61"); // a piece "a", which becomes a NUL
+    ASSERT_NE(piece, std::string::npos);
+    model[piece + 2] = '\0';
+    const TemporaryFolder folder;
+    expectRefused(folder.write("tokenizer.model", model), "is no SentencePiece model: ");
+}
+
+TEST(TokenizerFile, SaysWhichOtherTokenizerItFound)
+{
+    const TemporaryFolder folder;
+    expectRefused(folder.write("tokenizer.model", "IQ== 0\nIg== 1\n"), "is a tiktoken file");
+    for (const auto& [file, kind] : {std::pair{"tekken.json", "Mistral's Tekken"}, {"vocab.txt", "BERT's WordPiece"},
+             {"vocab.json", "not a fast one"}}) {
+        const TemporaryFolder other;
+        other.write(file, "{}");
+        expectRefused(other.path(), std::string("found ") + file + ", ");
+        expectRefused(other.path(), kind);
+    }
+}
+
 TEST(TokenizerFile, EndsStepsThatGrowATextWithoutEnd)
 {
     json bomb = json::parse(readFile(tokenizerJsonPath("gpt-2")));
@@ -189,7 +215,11 @@ TEST(TokenizerFile, RefusesGgufMetadataItDoesNotUnderstand)
     };
     const auto remove = [](const char* key) { return [key](GgufBuilder& builder) { builder.remove(key); }; };
     const std::vector<Mutation> mutations = {
-        {replace("tokenizer.ggml.model", "bert"), "the tokenizer 'bert' is not known"},
+        {replace("tokenizer.ggml.model", "bert"), "the tokenizer 'bert', WordPiece, is not supported (supported: gpt2"},
+        {replace("tokenizer.ggml.model", "t5"),
+            "the tokenizer 't5', the Unigram model of encoder-decoders, is not supported"},
+        {replace("tokenizer.ggml.model", "rwkv"), "the tokenizer 'rwkv', RWKV's trie, is not supported"},
+        {replace("tokenizer.ggml.model", "new"), "the tokenizer 'new' is not supported"},
         {replace("tokenizer.ggml.model", "llama"), "0 scores for"},
         {replace("tokenizer.ggml.model", 5u), "found a uint32 value, expected a string"},
         {remove("tokenizer.ggml.model"), "tokenizer.ggml.model: is missing"},
@@ -237,7 +267,8 @@ TEST(TokenizerFile, TakesIdsAndTemplateFromTheFilesBesideIt)
 {
     const TemporaryFolder folder;
     folder.write("tokenizer.json", readFile(tokenizerJsonPath("llama-bpe")));
-    EXPECT_EQ(Tokenizer::open(folder.path())->bosId(), -1);
+    const auto alone = Tokenizer::open(folder.path());
+    EXPECT_EQ(alone->bosId(), alone->encode("", {.addTemplate = true}).ids.front()); // what its template puts first
     folder.write("tokenizer_config.json", R"({"bos_token": {"content": "<|im_start|>"}, "eos_token": "<|im_end|>",
         "chat_template": [{"name": "tool_use", "template": "no"}, {"name": "default", "template": "yes"}]})");
     const auto tokenizer = Tokenizer::open(folder.path());
