@@ -120,9 +120,7 @@ double attentionSeconds(const ModelConfig& config, std::int64_t tokens, std::int
         for (int layer = 0; layer < config.numLayers; ++layer)
             cache.append(layer, head, vectors, vectors, positions);
     }
-    const std::vector<double> frequencies = config.inverseFrequencies();
-    const CacheShape shape{config.numLayers, config.numHeads, config.numKvHeads, config.headDim,
-        1.0 / std::sqrt(static_cast<double>(config.headDim)), frequencies};
+    const CacheShape shape = cacheShape(config, tokens);
     const Method method = parseMethod("snapkv");
     std::vector<LayerCache> layers;
     for (int layer = 0; layer < config.numLayers; ++layer)

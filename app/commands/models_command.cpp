@@ -126,9 +126,9 @@ Json configJson(const ModelConfig& config)
         {"num_heads", config.numHeads}, {"num_kv_heads", config.numKvHeads}, {"head_dim", config.headDim},
         {"hidden_size", config.hiddenSize}, {"intermediate_size", config.intermediateSize},
         {"vocab_size", config.vocabSize}, {"max_positions", config.maxPositions}, {"rms_norm_eps", config.rmsNormEps},
-        {"rope_theta", config.ropeTheta}, {"rope_scaled", !config.ropeFactors.empty()},
-        {"tied_embeddings", config.tiedEmbeddings}, {"attention_bias", config.attentionBias},
-        {"mlp_bias", config.mlpBias}, {"bos_id", config.bosId}, {"eos_ids", config.eosIds}};
+        {"rope_theta", config.ropes.front().theta}, {"rope_scaling", config.ropes.front().scaling},
+        {"tied_embeddings", config.tiedEmbeddings}, {"attention_bias", config.qkvBias}, {"mlp_bias", config.mlpBias},
+        {"bos_id", config.bosId}, {"eos_ids", config.eosIds}};
 }
 
 void inspectAsJson(const std::filesystem::path& path, const CheckpointSummary& summary, const TokenizerSummary& words)

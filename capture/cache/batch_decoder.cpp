@@ -2,6 +2,7 @@
 
 #include "capture/cache/batch_decoder.h"
 
+#include "capture/model/forward_pass.h"
 #include "capture/model/model_error.h"
 #include "capture/model/next_token.h"
 #include "capture/model/pass_attention.h"
@@ -162,11 +163,14 @@ std::vector<float> BatchDecoder::run(
     if (branches.empty())
         return {};
     std::vector<std::int64_t> positions;
+    std::vector<std::int64_t> textTokens;
     for (const Branch* branch : branches) {
         if (branch->position() >= m_model->config().maxPositions)
             throw ModelError(fmt::format("branch: found {} tokens, expected fewer than {}, the context of the model",
                 branch->position(), m_model->config().maxPositions));
+        m_model->requireSameRope(branch->prompt().promptTokens, branch->position() + 1);
         positions.push_back(branch->rotaryPosition());
+        textTokens.push_back(branch->position() + 1);
     }
     BranchAttention attention(
         branches,
@@ -174,7 +178,7 @@ std::vector<float> BatchDecoder::run(
             return branches[branch]->m_layers[static_cast<std::size_t>(layer)];
         },
         policies);
-    std::vector<float> logits = m_model->run(ids, positions, attention, Transformer::LogitRows::All);
+    std::vector<float> logits = m_model->run({ids, positions, textTokens}, attention, Transformer::LogitRows::All);
     for (Branch* branch : branches)
         ++branch->m_position;
     return logits;

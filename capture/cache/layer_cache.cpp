@@ -3,6 +3,7 @@
 #include "capture/cache/layer_cache.h"
 
 #include "capture/cache/decode_kernels.h"
+#include "capture/checkpoint/model_config.h"
 #include "capture/model/kv_cache.h"
 #include "capture/model/rope.h"
 #include "core/methods/group_reduction.h"
@@ -62,6 +63,15 @@ std::vector<std::int32_t> shiftsAfter(std::span<const std::int32_t> alive, std::
 
 } // namespace
 
+CacheShape cacheShape(const ModelConfig& config, std::int64_t promptTokens)
+{
+    auto layers = std::make_shared<std::vector<LayerPositions>>();
+    for (int layer = 0; layer < config.numLayers; ++layer)
+        layers->push_back({config.window(layer), config.rope(layer).frequenciesOf(promptTokens)});
+    return {
+        config.numLayers, config.numHeads, config.numKvHeads, config.headDim, config.attentionScale, std::move(layers)};
+}
+
 LayerCache::LayerCache(const CacheShape& shape, int layer, const KvCache& prefill, const Cut& cut)
     : m_shape(shape)
     , m_layer(layer)
@@ -94,7 +104,7 @@ LayerCache::LayerCache(const CacheShape& shape, int layer, const KvCache& prefil
         std::vector<std::int64_t> shifts;
         for (std::size_t i = 0; m_positions == PositionMode::Rerotate && i < kept.size(); ++i)
             shifts.push_back(static_cast<std::int64_t>(i) - sets[list][i]);
-        const RopeTable turns(m_shape.inverseFrequencies, shifts);
+        const RopeTable turns(layerPositions().frequencies, shifts);
         std::vector<float> turned(dim);
         TokenPages& pages = m_lists.emplace_back(m_shape.headDim, m_needs.keys);
         for (std::size_t i = 0; i < kept.size(); ++i) {
@@ -206,7 +216,7 @@ void LayerCache::append(int at, const Row& row, bool policies, StepScratch& scra
     const std::int64_t shift = own - row.rotaryPosition;
     std::optional<RopeTable> turn;
     if (shift != 0)
-        turn.emplace(m_shape.inverseFrequencies, std::span(&shift, 1));
+        turn.emplace(layerPositions().frequencies, std::span(&shift, 1));
     const auto turned = [&](const float* from, std::span<float> to) {
         if (turn)
             applyRope({from, dim}, turn->cosines(0), turn->sines(0), to);
@@ -224,7 +234,7 @@ void LayerCache::append(int at, const Row& row, bool policies, StepScratch& scra
     for (int head = at * headsPerState(); head < (at + 1) * headsPerState(); ++head)
         turned(row.queries + head * row.headStride, scratch.queries.span().subspan(index(head) * dim, dim));
 
-    one.unseen.clear();
+    one.unseen = outsideWindow(at, own);
     if (!policies || !one.policy)
         return;
     DecodeStep step;
@@ -233,7 +243,24 @@ void LayerCache::append(int at, const Row& row, bool policies, StepScratch& scra
     step.keys = keyRows(at);
     if (m_needs.queries)
         step.query = queriesOf(at, scratch);
-    std::ranges::set_union(one.hidden, one.policy->hideBefore(step), std::back_inserter(one.unseen));
+    std::vector<std::int32_t> hidden;
+    std::ranges::set_union(one.hidden, one.policy->hideBefore(step), std::back_inserter(hidden));
+    const std::vector<std::int32_t> outside = std::move(one.unseen);
+    one.unseen.clear();
+    std::ranges::set_union(outside, hidden, std::back_inserter(one.unseen));
+}
+
+/// Cached tokens that a query at `place` is too far from: places are positions, or ranks where tokens close ranks.
+std::vector<std::int32_t> LayerCache::outsideWindow(int at, std::int64_t place) const
+{
+    const std::int64_t window = layerPositions().window;
+    const auto alive = m_states[index(at)].map.alive();
+    if (window == 0)
+        return {};
+    const auto end = m_positions == PositionMode::Rerotate
+        ? alive.begin() + std::clamp<std::int64_t>(place - window + 1, 0, std::ssize(alive))
+        : std::ranges::upper_bound(alive, place - window);
+    return {alive.begin(), end};
 }
 
 void LayerCache::attend(int list, float* context, StepScratch& scratch) const
@@ -337,7 +364,7 @@ void LayerCache::closeRanks(int at, std::span<const std::int32_t> shifts)
     for (const auto& [place, lanes] : chosen) {
         const std::int64_t shift = place.second;
         const RopeTable& turn
-            = turns.try_emplace(place.second, m_shape.inverseFrequencies, std::span(&shift, 1)).first->second;
+            = turns.try_emplace(place.second, layerPositions().frequencies, std::span(&shift, 1)).first->second;
         for (int list = at * listsPerState(); list < (at + 1) * listsPerState(); ++list)
             m_lists[index(list)].turn(place.first, lanes, turn.cosines(0), turn.sines(0));
     }

@@ -17,16 +17,26 @@
 namespace kvloupe {
 
 class KvCache;
+struct ModelConfig;
 
-/// What the layers of a compressed cache have in common.
+/// What a layer does with positions.
+struct LayerPositions {
+    std::int64_t window = 0; ///< tokens that a query sees, itself included; 0 = all before it
+    std::vector<float> frequencies; ///< of RoPE, radians per position, [headDim / 2]
+};
+
+/// What the layers of a compressed cache have in common, and in what they differ.
 struct CacheShape {
     int numLayers = 1;
     int queryHeads = 1;
     int kvHeads = 1;
     int headDim = 0;
     double softmaxScale = 0.0;
-    std::span<const double> inverseFrequencies; ///< [headDim / 2], owned by the model
+    std::shared_ptr<const std::vector<LayerPositions>> layers; ///< [numLayers]
 };
+
+/// Of a model after a prompt of so many tokens.
+CacheShape cacheShape(const ModelConfig& config, std::int64_t promptTokens);
 
 /// Memory of one step of one branch, used again for every layer.
 struct StepScratch {
@@ -104,6 +114,7 @@ private:
         std::unique_ptr<DecodePolicy> policy;
     };
 
+    const LayerPositions& layerPositions() const { return (*m_shape.layers)[static_cast<std::size_t>(m_layer)]; }
     const State& state(int list) const { return m_states[m_states.size() == 1 ? 0 : static_cast<std::size_t>(list)]; }
     int listsPerState() const { return lists() / states(); }
     int headsPerList() const { return m_shape.queryHeads / lists(); }
@@ -111,6 +122,7 @@ private:
     std::span<const float> queriesOf(int state, const StepScratch& scratch) const;
     KeyRows keyRows(int state) const;
     std::vector<float> policyAttention(int state, const StepScratch& scratch) const;
+    std::vector<std::int32_t> outsideWindow(int state, std::int64_t place) const;
     void closeRanks(int state, std::span<const std::int32_t> shifts);
 
     CacheShape m_shape;

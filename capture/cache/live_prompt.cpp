@@ -4,28 +4,17 @@
 
 #include "capture/cache/live_scorer.h"
 #include "capture/cache/pruned_attention.h"
+#include "capture/model/forward_pass.h"
 #include "capture/model/model_error.h"
 #include "capture/model/transformer.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 #include <utility>
 
 namespace kvloupe {
-
-namespace {
-
-CacheShape shapeOf(const Transformer& model)
-{
-    const ModelConfig& config = model.config();
-    return {config.numLayers, config.numHeads, config.numKvHeads, config.headDim,
-        1.0 / std::sqrt(static_cast<double>(config.headDim)), model.inverseFrequencies()};
-}
-
-} // namespace
 
 LivePrompt::LivePrompt(const Transformer& model, std::span<const std::int32_t> ids, PromptLayout layout,
     std::vector<Method> methods, const std::function<bool(double)>& progress)
@@ -45,7 +34,7 @@ LivePrompt::LivePrompt(const Transformer& model, std::span<const std::int32_t> i
     PrefillResult prefill = model.prefill(ids, m_cache, options, &scorer);
 
     PromptState state;
-    state.shape = shapeOf(model);
+    state.shape = cacheShape(model.config(), std::ssize(ids));
     state.promptTokens = std::ssize(ids);
     state.lastToken = ids.back();
     state.logits = std::move(prefill.lastLogits);
@@ -80,7 +69,8 @@ Branch LivePrompt::prunedBranch(
     state.shape = m_state->shape;
     state.promptTokens = m_state->promptTokens;
     state.lastToken = m_state->lastToken;
-    state.logits = m_model->run(m_ids, positions, attention, Transformer::LogitRows::Last);
+    const std::vector<std::int64_t> textTokens(m_ids.size(), std::ssize(m_ids));
+    state.logits = m_model->run({m_ids, positions, textTokens}, attention, Transformer::LogitRows::Last);
 
     std::map<int, KeepSet> kept;
     for (int layer = 0; layer < cache.layers(); ++layer) {

@@ -11,7 +11,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 namespace kvloupe {
 
@@ -60,6 +59,19 @@ struct LiveScorer::State {
     }
 
     OwnedEvidence evidence();
+    std::vector<float> lastRowsOf(const LayerEvidence& view) const;
+    /// The cache of a layer with a sliding window begins here.
+    std::int64_t firstPosition() const
+    {
+        const std::int64_t window = config.window(vectors.layer);
+        return window > 0 ? std::max<std::int64_t>(0, tokens - window) : 0;
+    }
+    /// Columns of the layer's cache, of an array with one row of all tokens per head.
+    std::vector<float> cached(std::vector<float> values, std::int64_t heads) const
+    {
+        const std::int64_t held = tokens - firstPosition();
+        return held == tokens ? std::move(values) : lastVectors(values, heads, tokens, 1, held);
+    }
 
     const Transformer& model;
     const ModelConfig& config;
@@ -78,6 +90,19 @@ struct LiveScorer::State {
     std::vector<std::vector<float>> lastQueries; // per layer
 };
 
+/// Rows of `view`, out of those of all tokens.
+std::vector<float> LiveScorer::State::lastRowsOf(const LayerEvidence& view) const
+{
+    std::vector<float> result;
+    for (std::int64_t head = 0; head < config.numHeads; ++head) {
+        for (std::int64_t row = lastRows - view.lastRowCount; row < lastRows; ++row) {
+            const auto begin = rows.begin() + (head * lastRows + row) * tokens + view.firstPosition;
+            result.insert(result.end(), begin, begin + view.tokens);
+        }
+    }
+    return result;
+}
+
 OwnedEvidence LiveScorer::State::evidence()
 {
     const std::int64_t dim = config.headDim;
@@ -88,19 +113,26 @@ OwnedEvidence LiveScorer::State::evidence()
     view.queryHeads = config.numHeads;
     view.kvHeads = config.numKvHeads;
     view.headDim = config.headDim;
-    view.tokens = tokens;
-    view.softmaxScale = 1.0 / std::sqrt(static_cast<double>(dim));
-    view.lastRowCount = lastRows;
-    result.lastRows = std::move(rows);
+    view.firstPosition = firstPosition();
+    view.tokens = tokens - view.firstPosition;
+    view.softmaxScale = config.attentionScale;
+    view.lastRowCount = std::min(lastRows, view.tokens);
+    const bool whole = view.tokens == tokens;
+    result.lastRows = whole ? std::move(rows) : lastRowsOf(view);
     if (needs.columnSums)
-        result.columnSums = columnSums.sums();
+        result.columnSums = cached(columnSums.sums(), config.numHeads);
     if (needs.keyNorms)
-        result.keyNorms = euclideanNorms(vectors.keys, dim);
+        result.keyNorms = cached(euclideanNorms(vectors.keys, dim), config.numKvHeads);
     if (needs.valueNorms)
-        result.valueNorms = euclideanNorms(vectors.values, dim);
+        result.valueNorms = cached(euclideanNorms(vectors.values, dim), config.numKvHeads);
     if (needs.outputValueNorms)
-        result.outputValueNorms = model.outputValueNorms(vectors.layer, vectors.values, tokens);
-    view.lastQueryCount = std::min(needs.lastQueries, tokens);
+        result.outputValueNorms
+            = cached(model.outputValueNorms(vectors.layer, vectors.values, tokens), config.numHeads);
+    if (needs.keys && !whole)
+        result.keys = lastVectors(vectors.keys, config.numKvHeads, tokens, dim, view.tokens);
+    if (needs.values && !whole)
+        result.values = lastVectors(vectors.values, config.numKvHeads, tokens, dim, view.tokens);
+    view.lastQueryCount = std::min(needs.lastQueries, view.tokens);
     if (view.lastQueryCount > 0 && view.lastQueryCount < tokens)
         result.lastQueries = lastVectors(vectors.queries, config.numHeads, tokens, dim, view.lastQueryCount);
     if (needs.queryStatistics) {
@@ -108,15 +140,19 @@ OwnedEvidence LiveScorer::State::evidence()
         result.queryMeans = std::move(statistics.mean);
         result.queryCovariances = std::move(statistics.covariance);
     }
-    if (needs.rope)
-        result.inverseFrequencies.assign(model.inverseFrequencies().begin(), model.inverseFrequencies().end());
+    if (needs.rope) {
+        const RopeVariant& rope = config.rope(vectors.layer);
+        const std::vector<float> frequencies = rope.frequenciesOf(tokens);
+        result.inverseFrequencies.assign(frequencies.begin(), frequencies.end());
+        view.ropeAmplitude = rope.attentionScaling;
+    }
     result.bind();
     // What the pass holds as it is wanted is not copied.
     if (view.lastQueryCount == tokens)
         view.lastQueries = vectors.queries;
-    if (needs.keys)
+    if (needs.keys && whole)
         view.keys = vectors.keys;
-    if (needs.values)
+    if (needs.values && whole)
         view.values = vectors.values;
     return result;
 }

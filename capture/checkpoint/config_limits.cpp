@@ -21,6 +21,12 @@ void checkArchitecture(std::string_view architecture, std::string_view field, co
                 "the architecture {} is not known (known: {})", inQuotes(architecture), fmt::join(known, ", ")));
 }
 
+void checkRopeFactor(double factor, std::string_view field, const FieldError& fail)
+{
+    if (!(factor > 0 && std::isfinite(factor)))
+        fail(field, fmt::format("found the factor {}, expected a positive number", factor));
+}
+
 void checkConsistency(const ModelConfig& config, const FieldError& fail)
 {
     if (config.numHeads % config.numKvHeads != 0)
@@ -30,11 +36,19 @@ void checkConsistency(const ModelConfig& config, const FieldError& fail)
         fail("head dimension", fmt::format("found {}, rotary embedding needs an even number", config.headDim));
     if (!(config.rmsNormEps > 0 && config.rmsNormEps < 1))
         fail("RMS norm epsilon", fmt::format("found {}, expected a number between 0 and 1", config.rmsNormEps));
-    if (!(config.ropeTheta >= 1 && std::isfinite(config.ropeTheta)))
-        fail("RoPE theta", fmt::format("found {}, expected a finite number of at least 1", config.ropeTheta));
-    for (const double factor : config.ropeFactors)
-        if (!(factor > 0 && std::isfinite(factor)))
-            fail("RoPE scaling", fmt::format("found the factor {}, expected a positive number", factor));
+    for (const RopeVariant& rope : config.ropes) {
+        if (!(rope.theta >= 1 && std::isfinite(rope.theta)))
+            fail("RoPE theta", fmt::format("found {}, expected a finite number of at least 1", rope.theta));
+        for (const std::vector<float>* const frequencies : {&rope.frequencies, &rope.longFrequencies})
+            for (const float frequency : *frequencies)
+                if (!(frequency >= 0 && std::isfinite(frequency)))
+                    fail("RoPE scaling", fmt::format("found the frequency {}, expected a positive number", frequency));
+        if (!(rope.attentionScaling > 0 && std::isfinite(rope.attentionScaling)))
+            fail("RoPE scaling",
+                fmt::format("found the amplitude {}, expected a positive number", rope.attentionScaling));
+    }
+    if (!(config.attentionScale > 0 && std::isfinite(config.attentionScale)))
+        fail("attention scale", fmt::format("found {}, expected a positive number", config.attentionScale));
     if (config.bosId >= config.vocabSize)
         fail("beginning-of-sequence id",
             fmt::format("{} is outside the vocabulary of {}", config.bosId, config.vocabSize));

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cmath>
 
 namespace kvloupe {
 
@@ -56,37 +57,45 @@ std::optional<std::int64_t> uniformInteger(const GgufFile& file, const std::stri
     return values.front();
 }
 
-void readRope(const GgufFile& file, const std::string& prefix, ModelConfig& config)
+RopeVariant readRope(const GgufFile& file, const std::string& prefix, int headDim)
 {
-    config.ropeTheta = file.findReal(prefix + "rope.freq_base").value_or(10000.0);
+    RopeVariant rope;
+    rope.theta = file.findReal(prefix + "rope.freq_base").value_or(10000.0);
+    rope.frequencies = plainFrequencies(rope.theta, headDim);
     const auto rotated = file.findInteger(prefix + "rope.dimension_count", 1, largestHeadDim);
-    if (rotated && *rotated != config.headDim)
+    if (rotated && *rotated != headDim)
         throw file.error(prefix + "rope.dimension_count",
-            fmt::format("rotates {} of {} values of a head, only whole heads are supported", *rotated, config.headDim));
-    const auto pairs = static_cast<std::size_t>(config.headDim / 2);
+            fmt::format("rotates {} of {} values of a head, only whole heads are supported", *rotated, headDim));
     const std::string scaling(file.findString(prefix + "rope.scaling.type").value_or("none"));
-    if (scaling == "linear") {
-        const auto factor = file.findReal(prefix + "rope.scaling.factor");
-        if (!factor)
-            throw file.error(prefix + "rope.scaling.factor", "is missing, linear RoPE scaling needs it");
-        config.ropeFactors.assign(pairs, *factor);
-    } else if (scaling != "none") {
+    auto factor = file.findReal(prefix + "rope.scaling.factor");
+    if (scaling != "none" && scaling != "linear")
         throw file.error(prefix + "rope.scaling.type",
             fmt::format("RoPE scaling {} is not supported (supported: none, linear)", inQuotes(scaling)));
-    } else if (const auto factor = file.findReal(prefix + "rope.scale_linear")) {
-        config.ropeFactors.assign(pairs, *factor);
+    if (scaling == "linear" && !factor)
+        throw file.error(prefix + "rope.scaling.factor", "is missing, linear RoPE scaling needs it");
+    if (scaling == "none")
+        factor = file.findReal(prefix + "rope.scale_linear");
+    const FieldError fail = [&](std::string_view field, std::string_view problem) { throw file.error(field, problem); };
+    if (factor) {
+        checkRopeFactor(*factor, prefix + "rope.scaling.factor", fail);
+        rope.scaling = "linear";
+        for (float& frequency : rope.frequencies)
+            frequency /= static_cast<float>(*factor);
     }
     // Llama 3.1 and later: one divisor per rotary pair, written by the converter.
     if (const GgufTensor* const tensor = findTensor(file, "rope_freqs.weight")) {
-        std::vector<float> factors(pairs);
-        if (dataTypeOfGgml(tensor->type) != DataType::F32 || tensor->bytes.size() != pairs * sizeof(float))
-            throw file.error("tensor 'rope_freqs.weight'", fmt::format("expected {} values of type F32", pairs));
-        dequantize(DataType::F32, tensor->bytes, factors);
-        if (config.ropeFactors.empty())
-            config.ropeFactors.assign(pairs, 1.0);
-        for (std::size_t i = 0; i < pairs; ++i)
-            config.ropeFactors[i] *= static_cast<double>(factors[i]);
+        std::vector<float> divisors(rope.frequencies.size());
+        if (dataTypeOfGgml(tensor->type) != DataType::F32 || tensor->bytes.size() != divisors.size() * sizeof(float))
+            throw file.error(
+                "tensor 'rope_freqs.weight'", fmt::format("expected {} values of type F32", divisors.size()));
+        dequantize(DataType::F32, tensor->bytes, divisors);
+        rope.scaling = "llama3";
+        for (std::size_t i = 0; i < divisors.size(); ++i) {
+            checkRopeFactor(static_cast<double>(divisors[i]), "tensor 'rope_freqs.weight'", fail);
+            rope.frequencies[i] /= divisors[i];
+        }
     }
+    return rope;
 }
 
 } // namespace
@@ -131,7 +140,9 @@ ModelConfig configFromGguf(const GgufFile& file)
         throw file.error(prefix + "attention.layer_norm_rms_epsilon", "is missing from the metadata");
     // Written as float32; the shortest decimal number with that value is what the model was trained with.
     config.rmsNormEps = std::stod(fmt::format("{}", static_cast<float>(*epsilon)));
-    readRope(file, prefix, config);
+    config.attentionScale = 1.0 / std::sqrt(static_cast<double>(config.headDim));
+    config.ropes = {readRope(file, prefix, config.headDim)};
+    config.layers.resize(static_cast<std::size_t>(config.numLayers));
 
     const GgufTensor* const embedding = findTensor(file, "token_embd.weight");
     const auto vocabulary = file.findInteger(prefix + "vocab_size", 1, largestVocabulary);
@@ -143,7 +154,8 @@ ModelConfig configFromGguf(const GgufFile& file)
     config.vocabSize = static_cast<int>(vocabSize);
 
     config.tiedEmbeddings = findTensor(file, "output.weight") == nullptr;
-    config.attentionBias = findTensor(file, "blk.0.attn_q.bias") != nullptr;
+    config.qkvBias = findTensor(file, "blk.0.attn_q.bias") != nullptr;
+    config.outputBias = findTensor(file, "blk.0.attn_output.bias") != nullptr;
     config.mlpBias = findTensor(file, "blk.0.ffn_gate.bias") != nullptr;
     config.bosId
         = static_cast<std::int32_t>(file.findInteger("tokenizer.ggml.bos_token_id", 0, largestVocabulary).value_or(-1));

@@ -116,45 +116,54 @@ private:
 
 /// Llama 3.1's rule (transformers, modeling_rope_utils.py, _compute_llama3_parameters): long wavelengths are divided by
 /// `factor`, short ones stay, those between are blended.
-std::vector<double> llama3Factors(const ConfigReader& scaling, const ModelConfig& config)
+void scaleAsLlama3(const ConfigReader& scaling, RopeVariant& rope)
 {
-    const double factor = scaling.real("factor", std::nullopt);
-    const double low = scaling.real("low_freq_factor", std::nullopt);
-    const double high = scaling.real("high_freq_factor", std::nullopt);
-    const double context = scaling.real("original_max_position_embeddings", std::nullopt);
+    const auto factor = static_cast<float>(scaling.real("factor", std::nullopt));
+    const auto low = static_cast<float>(scaling.real("low_freq_factor", std::nullopt));
+    const auto high = static_cast<float>(scaling.real("high_freq_factor", std::nullopt));
+    const auto context = static_cast<float>(scaling.real("original_max_position_embeddings", std::nullopt));
     if (!(factor >= 1 && low > 0 && high > low && context >= 1))
         scaling.fail("factor", "factor, low_freq_factor, high_freq_factor and context do not fit together");
-    std::vector<double> divisors;
-    for (const double frequency : config.inverseFrequencies()) {
-        const double wavelength = 2 * std::numbers::pi / frequency;
-        const double share = std::clamp((context / wavelength - low) / (high - low), 0.0, 1.0);
-        divisors.push_back(1 / ((1 - share) / factor + share));
+    for (float& frequency : rope.frequencies) {
+        const float wavelength = 2 * std::numbers::pi_v<float> / frequency;
+        const float share = std::clamp((context / wavelength - low) / (high - low), 0.0F, 1.0F);
+        frequency = (1 - share) * frequency / factor + share * frequency;
     }
-    return divisors;
 }
 
-void readRope(const ConfigReader& config, const std::string& where, ModelConfig& result)
+RopeVariant readRope(const ConfigReader& config, const std::string& where, int headDim)
 {
     // transformers 5 writes rope_parameters, which holds theta too; before it was rope_theta and rope_scaling.
     const char* const field = config.find("rope_parameters") != nullptr ? "rope_parameters" : "rope_scaling";
     const json* const object = config.find(field);
-    result.ropeTheta = config.real("rope_theta", 10000.0);
-    if (object == nullptr)
-        return;
+    RopeVariant rope;
+    rope.theta = config.real("rope_theta", 10000.0);
+    if (object == nullptr) {
+        rope.frequencies = plainFrequencies(rope.theta, headDim);
+        return rope;
+    }
     if (!object->is_object())
         config.fail(field, fmt::format("found a {}, expected an object", object->type_name()));
     const ConfigReader scaling(*object, fmt::format("{}: {}", where, field));
-    result.ropeTheta = scaling.real("rope_theta", result.ropeTheta);
-    const std::string type = scaling.string("rope_type", scaling.string("type", "default").c_str());
-    if (!(result.ropeTheta >= 1) || scaling.real("partial_rotary_factor", 1.0) != 1.0)
+    const FieldError fail = [&](std::string_view name, std::string_view problem) { scaling.fail(name, problem); };
+    rope.theta = scaling.real("rope_theta", rope.theta);
+    rope.scaling = scaling.string("rope_type", scaling.string("type", "default").c_str());
+    if (!(rope.theta >= 1) || scaling.real("partial_rotary_factor", 1.0) != 1.0)
         scaling.fail("rope_theta", "theta below 1 or a partial rotation is not supported");
-    if (type == "linear")
-        result.ropeFactors.assign(static_cast<std::size_t>(result.headDim / 2), scaling.real("factor", std::nullopt));
-    else if (type == "llama3")
-        result.ropeFactors = llama3Factors(scaling, result);
-    else if (type != "default")
+    rope.frequencies = plainFrequencies(rope.theta, headDim);
+    if (rope.scaling == "linear") {
+        const double factor = scaling.real("factor", std::nullopt);
+        checkRopeFactor(factor, "factor", fail);
+        for (float& frequency : rope.frequencies)
+            frequency /= static_cast<float>(factor);
+    } else if (rope.scaling == "llama3") {
+        scaleAsLlama3(scaling, rope);
+    } else if (rope.scaling != "default") {
         scaling.fail("rope_type",
-            fmt::format("RoPE scaling {} is not supported (supported: default, linear, llama3)", inQuotes(type)));
+            fmt::format(
+                "RoPE scaling {} is not supported (supported: default, linear, llama3)", inQuotes(rope.scaling)));
+    }
+    return rope;
 }
 
 std::string architectureOf(const ConfigReader& config)
@@ -195,9 +204,11 @@ ModelConfig configFromFolder(const std::filesystem::path& folder)
     if (const std::string activation = config.string("hidden_act", "silu"); activation != "silu")
         config.fail("hidden_act", fmt::format("found {}, only 'silu' is supported", inQuotes(activation)));
     result.tiedEmbeddings = config.boolean("tie_word_embeddings", false);
-    result.attentionBias = config.boolean("attention_bias", false);
+    result.qkvBias = result.outputBias = config.boolean("attention_bias", false);
     result.mlpBias = config.boolean("mlp_bias", false);
-    readRope(config, path.string(), result);
+    result.attentionScale = 1.0 / std::sqrt(static_cast<double>(result.headDim));
+    result.ropes = {readRope(config, path.string(), result.headDim)};
+    result.layers.resize(static_cast<std::size_t>(result.numLayers));
 
     const auto bos = config.ids("bos_token_id");
     result.bosId = bos.empty() ? -1 : bos.front();

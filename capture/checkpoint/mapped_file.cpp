@@ -59,8 +59,6 @@ MappedFile::MappedFile(const std::filesystem::path& path)
     if (address == MAP_FAILED)
         throw CheckpointError(fmt::format("{}: cannot be mapped into memory: {}", path.string(), std::strerror(errno)));
     m_data = static_cast<const std::byte*>(address);
-    // Advice only: a kernel that declines it changes the speed of the first read and nothing else.
-    ::madvise(address, m_size, MADV_WILLNEED);
 }
 
 void MappedFile::requireUncut() const
@@ -87,13 +85,31 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept
     return *this;
 }
 
-void releasePages(std::span<const std::byte> mapped)
+namespace {
+
+/// madvise over the pages of a part of a mapping: those that lie wholly inside, or all that it touches.
+void advise(std::span<const std::byte> mapped, int advice, bool wholePages)
 {
     const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-    const auto begin = (reinterpret_cast<std::uintptr_t>(mapped.data()) + page - 1) / page * page;
-    const auto end = reinterpret_cast<std::uintptr_t>(mapped.data() + mapped.size()) / page * page;
+    const std::uintptr_t up = page - 1;
+    const auto begin = (reinterpret_cast<std::uintptr_t>(mapped.data()) + (wholePages ? up : 0)) / page * page;
+    const auto end
+        = (reinterpret_cast<std::uintptr_t>(mapped.data() + mapped.size()) + (wholePages ? 0 : up)) / page * page;
+    // Advice only: a kernel that declines it changes speed and nothing else.
     if (begin < end)
-        ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+        ::madvise(reinterpret_cast<void*>(begin), end - begin, advice);
+}
+
+} // namespace
+
+void releasePages(std::span<const std::byte> mapped)
+{
+    advise(mapped, MADV_DONTNEED, true);
+}
+
+void prefetchPages(std::span<const std::byte> mapped)
+{
+    advise(mapped, MADV_WILLNEED, false);
 }
 
 MappedFile::~MappedFile()

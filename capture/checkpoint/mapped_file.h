@@ -36,4 +36,7 @@ private:
 /// touched again. A model that is read once would otherwise count twice.
 void releasePages(std::span<const std::byte> mapped);
 
+/// Asks the kernel to read a part of a MappedFile ahead.
+void prefetchPages(std::span<const std::byte> mapped);
+
 } // namespace kvloupe

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <cmath>
 
 namespace kvloupe {
 
@@ -15,14 +14,14 @@ constexpr std::array<std::string_view, 1> architectures = {"llama"};
 
 }
 
-std::vector<double> ModelConfig::inverseFrequencies() const
+const RopeVariant& ModelConfig::rope(int layer) const
 {
-    std::vector<double> frequencies;
-    for (int i = 0; i < headDim / 2; ++i) {
-        const double base = std::pow(ropeTheta, -2.0 * i / headDim);
-        frequencies.push_back(ropeFactors.empty() ? base : base / ropeFactors.at(static_cast<std::size_t>(i)));
-    }
-    return frequencies;
+    return ropes.at(static_cast<std::size_t>(layers.at(static_cast<std::size_t>(layer)).rope));
+}
+
+std::int64_t ModelConfig::window(int layer) const
+{
+    return layers.at(static_cast<std::size_t>(layer)).window;
 }
 
 std::vector<std::string_view> knownArchitectures()
@@ -46,15 +45,33 @@ std::vector<std::pair<std::string, std::vector<std::int64_t>>> requiredTensors(c
     projection("model.embed_tokens", config.vocabSize, hidden, false);
     for (int layer = 0; layer < config.numLayers; ++layer) {
         const std::string prefix = fmt::format("model.layers.{}.", layer);
-        required.push_back({prefix + "input_layernorm.weight", {hidden}});
-        projection(prefix + "self_attn.q_proj", queries, hidden, config.attentionBias);
-        projection(prefix + "self_attn.k_proj", keys, hidden, config.attentionBias);
-        projection(prefix + "self_attn.v_proj", keys, hidden, config.attentionBias);
-        projection(prefix + "self_attn.o_proj", hidden, queries, config.attentionBias);
-        required.push_back({prefix + "post_attention_layernorm.weight", {hidden}});
-        projection(prefix + "mlp.gate_proj", inner, hidden, config.mlpBias);
-        projection(prefix + "mlp.up_proj", inner, hidden, config.mlpBias);
-        projection(prefix + "mlp.down_proj", hidden, inner, config.mlpBias);
+        const std::string attention = prefix + "self_attn.";
+        const std::string mlp = prefix + "mlp.";
+        const auto norm = [&](const std::string& name, std::int64_t size) {
+            required.push_back({name + ".weight", {size}});
+        };
+        norm(prefix + "input_layernorm", hidden);
+        if (config.fusedProjections) {
+            projection(attention + "qkv_proj", queries + 2 * keys, hidden, config.qkvBias);
+            projection(mlp + "gate_up_proj", 2 * inner, hidden, config.mlpBias);
+        } else {
+            projection(attention + "q_proj", queries, hidden, config.qkvBias);
+            projection(attention + "k_proj", keys, hidden, config.qkvBias);
+            projection(attention + "v_proj", keys, hidden, config.qkvBias);
+            projection(mlp + "gate_proj", inner, hidden, config.mlpBias);
+            projection(mlp + "up_proj", inner, hidden, config.mlpBias);
+        }
+        projection(attention + "o_proj", hidden, queries, config.outputBias);
+        projection(mlp + "down_proj", hidden, inner, config.mlpBias);
+        if (config.qkNorm) {
+            norm(attention + "q_norm", config.headDim);
+            norm(attention + "k_norm", config.headDim);
+        }
+        norm(prefix + "post_attention_layernorm", hidden);
+        if (config.outputNorms) {
+            norm(prefix + "pre_feedforward_layernorm", hidden);
+            norm(prefix + "post_feedforward_layernorm", hidden);
+        }
     }
     required.push_back({"model.norm.weight", {hidden}});
     if (!config.tiedEmbeddings)

@@ -2,6 +2,7 @@
 
 #include "capture/checkpoint/model_estimate.h"
 
+#include <algorithm>
 #include <functional>
 #include <numeric>
 
@@ -27,6 +28,9 @@ ModelEstimate estimateModel(const ModelConfig& config)
     }
     const std::int64_t layers = config.numLayers;
     estimate.weightBytes = estimate.parameters * static_cast<std::int64_t>(sizeof(float));
+    constexpr std::int64_t pieceOutputs = 512;
+    estimate.streamedBytesPerThread = pieceOutputs * std::max(config.hiddenSize, config.intermediateSize)
+        * static_cast<std::int64_t>(sizeof(float));
     estimate.cacheBytesPerToken
         = 2 * layers * config.numKvHeads * config.headDim * static_cast<std::int64_t>(sizeof(float));
     estimate.matrixFlopsPerToken = 2.0 * static_cast<double>(matrices);

@@ -12,6 +12,8 @@ namespace kvloupe {
 struct ModelEstimate {
     std::int64_t parameters = 0; ///< numbers in the tensors that the architecture needs
     std::int64_t weightBytes = 0; ///< all of them in float32
+    /// What one thread holds of them when they are streamed: a piece of a matrix in float32.
+    std::int64_t streamedBytesPerThread = 0;
     std::int64_t cacheBytesPerToken = 0; ///< keys and values of all layers in float32
     double matrixFlopsPerToken = 0; ///< 2 per number of every matrix but the embedding
     double attentionFlopsPerPair = 0; ///< 4 * layers * heads * dimensions per query and key that it sees

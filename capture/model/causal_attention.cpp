@@ -3,7 +3,6 @@
 #include "capture/model/causal_attention.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace kvloupe {
 
@@ -24,14 +23,15 @@ std::int64_t attentionStride(std::int64_t columns)
 }
 
 /// context (rows, d) = probabilities (rows, keys) values (keys, d). Keys are summed up in pieces that begin at fixed
-/// places, so that a row has the same bits whatever block it is computed in; rows before a piece hold only zeros in it.
-void addWeightedValues(Rows<const float> probabilities, std::int64_t queryBegin, std::span<const float> values,
-    std::int64_t d, Rows<float> context)
+/// places, so that a row has the same bits whatever block it is computed in; rows before a piece hold only zeros in it,
+/// and keys before `firstKey` are seen by no row.
+void addWeightedValues(Rows<const float> probabilities, std::int64_t queryBegin, std::int64_t firstKey,
+    std::span<const float> values, std::int64_t d, Rows<float> context)
 {
     const std::int64_t queryEnd = queryBegin + probabilities.count;
     for (std::int64_t row = 0; row < context.count; ++row)
         std::fill_n(context.data + row * context.stride, d, 0.0F);
-    for (std::int64_t key = 0; key < queryEnd; key += valueRows) {
+    for (std::int64_t key = firstKey / valueRows * valueRows; key < queryEnd; key += valueRows) {
         const std::int64_t firstRow = std::max<std::int64_t>(0, key - queryBegin);
         const std::int64_t rows = probabilities.count - firstRow;
         addProduct({probabilities.data + firstRow * probabilities.stride + key, rows, probabilities.stride},
@@ -67,7 +67,7 @@ bool CausalAttention::wantsQueriesBeforeRope(int layer) const
     return m_observer != nullptr && m_observer->wantsQueriesBeforeRope(layer);
 }
 
-/// context = softmax(queries keys^T / sqrt(d)) values, causal, by blocks of query rows.
+/// context = softmax(scale * queries keys^T) values, causal and within the layer's window, by blocks of query rows.
 void CausalAttention::attend(const LayerRows& rows, PassWorkspace& workspace)
 {
     const std::int64_t n = rows.rows;
@@ -104,7 +104,8 @@ void CausalAttention::attendBlock(
     const int kvHead = static_cast<int>(head / m_config.queriesPerKvHead());
     const std::int64_t rows = queryEnd - queryBegin;
     const std::int64_t stride = attentionStride(queryEnd);
-    const AttentionShape shape{static_cast<float>(1.0 / std::sqrt(static_cast<double>(d))), 0};
+    const AttentionShape shape{static_cast<float>(m_config.attentionScale), m_config.window(layer.layer)};
+    const std::int64_t firstKey = shape.window > 0 ? std::max<std::int64_t>(0, queryBegin - shape.window + 1) : 0;
     const std::span<const float> queries
         = layer.queries.subspan(count((head * layer.rows + queryBegin - m_past) * d), count(rows * d));
     const std::span<float> probabilities = scratch.first(count(rows * stride)); // (rows, stride)
@@ -114,8 +115,8 @@ void CausalAttention::attendBlock(
 
     attention_rows::softmaxRows(
         queries, m_cache.packedKeys(layer.layer, kvHead), queryBegin, rows, shape, probabilities, stride, statistics);
-    addWeightedValues({probabilities.data(), rows, stride}, queryBegin, m_cache.values(layer.layer, kvHead), d,
-        {context, rows, width});
+    addWeightedValues({probabilities.data(), rows, stride}, queryBegin, firstKey, m_cache.values(layer.layer, kvHead),
+        d, {context, rows, width});
     if (m_observer != nullptr)
         m_observer->block(layer.layer, static_cast<int>(head), queryBegin, rows, probabilities, stride, statistics);
 }

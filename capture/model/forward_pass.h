@@ -11,11 +11,17 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <span>
 #include <vector>
 
 namespace kvloupe {
+
+/// Row i is token ids[i] at positions[i] of a text that has textTokens[i] tokens so far.
+struct PassRows {
+    std::span<const std::int32_t> ids;
+    std::span<const std::int64_t> positions; ///< what RoPE turns the row by
+    std::span<const std::int64_t> textTokens; ///< what scaled frequencies of RoPE depend on
+};
 
 /// Rows of tokens through all layers of a model: the arithmetic of a layer exists here and nowhere else; how rows see
 /// each other is the PassAttention's business. Runs inside TaskRunner::enter().
@@ -25,13 +31,12 @@ class ForwardPass {
 public:
     struct Model {
         const ModelConfig& config;
-        std::span<const double> inverseFrequencies; ///< [head_dim / 2]
         const ModelWeights& weights;
     };
 
-    /// Row i is token `ids[i]` at `positions[i]`; all outlive this object. `predictedRows` counts into the progress.
-    ForwardPass(const Model& model, TaskRunner& runner, PassAttention& attention, std::span<const std::int32_t> ids,
-        std::vector<std::int64_t> positions, std::int64_t predictedRows, std::function<bool(double)> progress);
+    /// All but `rows` outlive this object, and so do the ids. `predictedRows` counts into the progress.
+    ForwardPass(const Model& model, TaskRunner& runner, PassAttention& attention, const PassRows& rows,
+        std::int64_t predictedRows, std::function<bool(double)> progress);
 
     void run();
     /// Rows that went through all layers.
@@ -61,18 +66,35 @@ private:
         std::int64_t V = 0; // vocabulary
     };
 
-    std::int64_t scratchFloats() const;
+    std::int64_t productFloats() const;
+    std::int64_t weightFloats() const;
     double totalWork(std::int64_t predictedRows) const;
     void advance(std::int64_t rows, std::int64_t columns, std::int64_t inner);
 
+    /// body(column, rows, slot) in parallel for all pieces of the outputs of a Linear and all pieces of rows. Resident
+    /// weights are shared out by rows too; a streamed piece is read once for all rows.
+    struct PieceRange {
+        std::int64_t begin = 0;
+        std::int64_t end = 0;
+    };
+    void eachPiece(const Linear& linear, std::int64_t rowPieces, std::int64_t columnPieces,
+        const std::function<void(std::int64_t column, PieceRange rows, int slot)>& body);
+    /// Outputs that one task computes: `usual`, or fewer where streamed weights meet a row or two and should stay in
+    /// the cache between being dequantised and multiplied.
+    std::int64_t pieceOutputs(const Linear& linear, std::int64_t usual) const;
+    std::span<float> products(int slot) { return m_workspace.scratch(slot).first(m_productFloats); }
+    std::span<float> weightScratch(int slot) { return m_workspace.scratch(slot).subspan(m_productFloats); }
+
+    void buildRope();
     void embed();
     void normalise(const std::vector<float>& gain, int layer);
     void projectQkv(const LayerWeights& weights, int layer);
-    void scatterHead(std::int64_t head, std::int64_t rowBegin, Rows<const float> projected);
+    void scatterHead(
+        const LayerWeights& weights, int layer, std::int64_t head, std::int64_t rowBegin, Rows<const float> projected);
     void attend(int layer);
     void keepRows(std::span<const std::int64_t> rows);
     void activate(const LayerWeights& weights);
-    void addProjected(const AlignedFloats& input, std::int64_t inputs, const Linear& projection);
+    void addProjected(const AlignedFloats& input, const Linear& projection, const std::vector<float>& outputNorm);
 
     Model m_model;
     TaskRunner& m_runner;
@@ -80,10 +102,12 @@ private:
     std::span<const std::int32_t> m_ids;
     Shapes m_shapes;
     std::vector<std::int64_t> m_positions; // (n)
+    std::vector<std::int64_t> m_textTokens; // (n)
+    std::size_t m_productFloats; // of each thread's scratch; the rest is for streamed weights
     EvenSplit m_rows;
     WorkMeter m_meter;
     PassWorkspace m_workspace;
-    std::optional<RopeTable> m_rope; // (n, d / 2)
+    std::vector<RopeTable> m_ropes; // per variant: (n, d / 2)
     AlignedFloats m_hidden; // (n, C), the residual stream
     AlignedFloats m_normed; // (n, C)
     AlignedFloats m_queries; // (H, n, d)

@@ -5,7 +5,6 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/addmv.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/mv.h>
@@ -26,104 +25,97 @@ at::Tensor viewOf(const float* data, at::IntArrayRef sizes, at::IntArrayRef stri
     return at::from_blob(const_cast<float*>(data), sizes, strides, at::kFloat);
 }
 
-} // namespace
-
-struct Linear::Tensors {
-    at::Tensor weight; // [outputs, inputs]
-    at::Tensor bias; // [outputs], undefined without one
-};
-
-Linear::Linear() = default;
-Linear::~Linear() = default;
-Linear::Linear(Linear&& other) noexcept = default;
-Linear& Linear::operator=(Linear&& other) noexcept = default;
-
-Linear::Linear(std::int64_t outputs, std::int64_t inputs, bool hasBias)
-    : m_tensors(std::make_unique<Tensors>())
-    , m_outputs(outputs)
-    , m_inputs(inputs)
-{
-    const c10::InferenceMode inference;
-    m_tensors->weight = at::empty({outputs, inputs}, at::kFloat);
-    if (hasBias)
-        m_tensors->bias = at::empty({outputs}, at::kFloat);
-}
-
-std::span<float> Linear::weight()
-{
-    return {m_tensors->weight.data_ptr<float>(), static_cast<std::size_t>(m_outputs * m_inputs)};
-}
-
-std::span<const float> Linear::weight() const
-{
-    return {m_tensors->weight.data_ptr<float>(), static_cast<std::size_t>(m_outputs * m_inputs)};
-}
-
-std::span<const float> Linear::weightRow(std::int64_t output) const
-{
-    return {m_tensors->weight.data_ptr<float>() + output * m_inputs, static_cast<std::size_t>(m_inputs)};
-}
-
-std::span<float> Linear::bias()
-{
-    if (!m_tensors->bias.defined())
-        return {};
-    return {m_tensors->bias.data_ptr<float>(), static_cast<std::size_t>(m_outputs)};
-}
-
-std::span<const float> Linear::bias() const
-{
-    if (!m_tensors->bias.defined())
-        return {};
-    return {m_tensors->bias.data_ptr<float>(), static_cast<std::size_t>(m_outputs)};
-}
-
-void Linear::apply(Rows<const float> x, std::int64_t begin, std::int64_t end, Rows<float> y) const
-{
-    multiply(x, begin, end, y, false);
-}
-
-void Linear::addTo(Rows<const float> x, std::int64_t begin, std::int64_t end, Rows<float> y) const
-{
-    multiply(x, begin, end, y, true);
-}
-
-void Linear::multiply(Rows<const float> x, std::int64_t begin, std::int64_t end, Rows<float> y, bool accumulate) const
+void multiply(const LinearPiece& piece, Rows<const float> x, Rows<float> y, bool accumulate)
 {
     const c10::InferenceMode inference; // a state of the thread, so it is set in every one
-    const std::int64_t columns = end - begin;
-    const at::Tensor weight = m_tensors->weight.narrow(0, begin, columns); // [columns, inputs]
+    const at::Tensor weight = viewOf(piece.weight.data(), {piece.outputs, piece.inputs}, {piece.inputs, 1});
     if (x.count == 1) {
-        const at::Tensor input = viewOf(x.data, {m_inputs}, {1});
-        at::Tensor output = at::from_blob(y.data, {columns}, at::kFloat);
+        const at::Tensor input = viewOf(x.data, {piece.inputs}, {1});
+        at::Tensor output = at::from_blob(y.data, {piece.outputs}, at::kFloat);
         if (accumulate)
             at::addmv_out(output, output, weight, input);
         else
             at::mv_out(output, weight, input);
     } else {
-        const at::Tensor input = viewOf(x.data, {x.count, m_inputs}, {x.stride, 1});
-        at::Tensor output = at::from_blob(y.data, {x.count, columns}, {y.stride, 1}, at::kFloat);
+        const at::Tensor input = viewOf(x.data, {x.count, piece.inputs}, {x.stride, 1});
+        at::Tensor output = at::from_blob(y.data, {x.count, piece.outputs}, {y.stride, 1}, at::kFloat);
         if (accumulate)
             at::addmm_out(output, output, input, weight.t());
         else
             at::mm_out(output, input, weight.t());
     }
-    if (m_tensors->bias.defined()) {
-        const float* bias = m_tensors->bias.data_ptr<float>() + begin;
-        for (std::int64_t row = 0; row < x.count; ++row) {
-            float* out = y.data + row * y.stride;
-            for (std::int64_t i = 0; i < columns; ++i)
-                out[i] += bias[i];
-        }
+    if (piece.bias.empty())
+        return;
+    for (std::int64_t row = 0; row < x.count; ++row) {
+        float* out = y.data + row * y.stride;
+        for (std::size_t i = 0; i < piece.bias.size(); ++i)
+            out[i] += piece.bias[i];
     }
 }
 
-void Linear::applyInputs(Rows<const float> x, std::int64_t inputBegin, std::int64_t inputs, Rows<float> y) const
+} // namespace
+
+Linear::Linear(std::int64_t outputs, std::int64_t inputs, bool hasBias)
+    : m_weight(static_cast<std::size_t>(outputs * inputs))
+    , m_bias(hasBias ? static_cast<std::size_t>(outputs) : 0)
+    , m_outputs(outputs)
+    , m_inputs(inputs)
+{
+}
+
+Linear::Linear(std::int64_t outputs, std::int64_t inputs, bool hasBias, std::unique_ptr<const StoredMatrix> stored)
+    : m_bias(hasBias ? static_cast<std::size_t>(outputs) : 0)
+    , m_stored(std::move(stored))
+    , m_outputs(outputs)
+    , m_inputs(inputs)
+{
+}
+
+LinearPiece Linear::piece(std::int64_t begin, std::int64_t end, std::span<float> scratch) const
+{
+    const auto size = static_cast<std::size_t>((end - begin) * m_inputs);
+    LinearPiece result{weight(), bias(), end - begin, m_inputs};
+    if (!result.bias.empty())
+        result.bias = result.bias.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
+    if (isStreamed()) {
+        m_stored->read(begin, end, scratch.first(size));
+        result.weight = scratch.first(size);
+    } else {
+        result.weight = result.weight.subspan(static_cast<std::size_t>(begin * m_inputs), size);
+    }
+    return result;
+}
+
+void Linear::readRow(std::int64_t output, std::span<float> out) const
+{
+    if (isStreamed())
+        m_stored->read(output, output + 1, out);
+    else
+        std::ranges::copy(piece(output, output + 1, {}).weight, out.begin());
+}
+
+void Linear::prefetch() const
+{
+    if (isStreamed())
+        m_stored->prefetch();
+}
+
+void LinearPiece::apply(Rows<const float> x, Rows<float> y) const
+{
+    multiply(*this, x, y, false);
+}
+
+void LinearPiece::addTo(Rows<const float> x, Rows<float> y) const
+{
+    multiply(*this, x, y, true);
+}
+
+void LinearPiece::applyInputs(Rows<const float> x, std::int64_t inputBegin, std::int64_t count, Rows<float> y) const
 {
     const c10::InferenceMode inference;
-    const at::Tensor input = viewOf(x.data, {x.count, inputs}, {x.stride, 1});
-    at::Tensor output = at::from_blob(y.data, {x.count, m_outputs}, {y.stride, 1}, at::kFloat);
-    at::mm_out(output, input, m_tensors->weight.narrow(1, inputBegin, inputs).t());
+    const at::Tensor matrix = viewOf(weight.data() + inputBegin, {outputs, count}, {inputs, 1});
+    at::Tensor output = at::from_blob(y.data, {x.count, outputs}, {y.stride, 1}, at::kFloat);
+    at::mm_out(output, viewOf(x.data, {x.count, count}, {x.stride, 1}), matrix.t());
 }
 
 void useOneThreadPerProduct()

@@ -2,6 +2,8 @@
 
 #pragma once
 
+#include "core/attention/attention_rows.h"
+
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -15,39 +17,62 @@ template <typename Float> struct Rows {
     std::int64_t stride = 0;
 };
 
-/// y = x W^T + b: weight [outputs, inputs], float32, owned by LibTorch. Const calls are thread-safe; each of them is
-/// one single-threaded matrix product, callers split the work.
+/// A matrix [outputs, inputs] that stays where it is stored and is turned into float32 row by row, again at every use.
+class StoredMatrix {
+public:
+    virtual ~StoredMatrix() = default;
+    /// Rows [begin, end): `out` [end - begin, inputs]. Thread-safe.
+    virtual void read(std::int64_t begin, std::int64_t end, std::span<float> out) const = 0;
+    /// Advice that all of it will be read soon.
+    virtual void prefetch() const = 0;
+};
+
+/// Some outputs of a Linear in memory: what products read. A view; every product is single-threaded.
+struct LinearPiece {
+    std::span<const float> weight; ///< [outputs, inputs]
+    std::span<const float> bias; ///< [outputs], empty without one
+    std::int64_t outputs = 0;
+    std::int64_t inputs = 0;
+
+    /// y [rows, outputs] = x [rows, inputs] W^T + b.
+    void apply(Rows<const float> x, Rows<float> y) const;
+    /// The same, added to what y holds (the residual stream).
+    void addTo(Rows<const float> x, Rows<float> y) const;
+    /// What inputs [inputBegin, inputBegin + count) alone contribute, without the bias: y [rows, outputs] from x
+    /// [rows, count].
+    void applyInputs(Rows<const float> x, std::int64_t inputBegin, std::int64_t count, Rows<float> y) const;
+};
+
+/// y = x W^T + b: weight [outputs, inputs] in float32, resident in memory or streamed from where it is stored. Const
+/// calls are thread-safe; callers split the work into pieces.
 class Linear {
 public:
-    Linear();
+    Linear() = default;
+    /// Resident, uninitialised until filled.
     Linear(std::int64_t outputs, std::int64_t inputs, bool hasBias);
-    ~Linear();
-    Linear(Linear&& other) noexcept;
-    Linear& operator=(Linear&& other) noexcept;
+    /// Streamed; the bias is resident.
+    Linear(std::int64_t outputs, std::int64_t inputs, bool hasBias, std::unique_ptr<const StoredMatrix> stored);
 
     std::int64_t outputs() const { return m_outputs; }
     std::int64_t inputs() const { return m_inputs; }
-    /// Uninitialised until filled: [outputs, inputs].
-    std::span<float> weight();
-    std::span<const float> weight() const;
-    std::span<const float> weightRow(std::int64_t output) const; ///< [inputs]
-    std::span<float> bias(); ///< [outputs], empty without one
-    std::span<const float> bias() const;
+    bool isStreamed() const { return m_stored != nullptr; }
+    std::span<float> weight() { return m_weight.span(); } ///< [outputs, inputs]; empty when streamed
+    std::span<const float> weight() const { return m_weight.span(); }
+    std::span<float> bias() { return m_bias.span(); } ///< [outputs], empty without one
+    std::span<const float> bias() const { return m_bias.span(); }
 
-    /// Outputs [begin, end) of every row: y [rows, end - begin] = x [rows, inputs] W[begin:end]^T + b[begin:end].
-    void apply(Rows<const float> x, std::int64_t begin, std::int64_t end, Rows<float> y) const;
-    /// The same, added to what y holds (the residual stream).
-    void addTo(Rows<const float> x, std::int64_t begin, std::int64_t end, Rows<float> y) const;
-
-    /// What inputs [inputBegin, inputBegin + inputs) alone contribute, without the bias: y [rows, outputs] from x
-    /// [rows, inputs].
-    void applyInputs(Rows<const float> x, std::int64_t inputBegin, std::int64_t inputs, Rows<float> y) const;
+    /// Outputs [begin, end): a view of the weight, or of `scratch`, which has room for scratchFloats(end - begin).
+    LinearPiece piece(std::int64_t begin, std::int64_t end, std::span<float> scratch) const;
+    std::int64_t scratchFloats(std::int64_t outputs) const { return isStreamed() ? outputs * m_inputs : 0; }
+    /// Row `output` of the weight into `out` [inputs].
+    void readRow(std::int64_t output, std::span<float> out) const;
+    /// Advice that the weight will be read soon.
+    void prefetch() const;
 
 private:
-    void multiply(Rows<const float> x, std::int64_t begin, std::int64_t end, Rows<float> y, bool accumulate) const;
-
-    struct Tensors;
-    std::unique_ptr<Tensors> m_tensors;
+    AlignedFloats m_weight;
+    AlignedFloats m_bias;
+    std::unique_ptr<const StoredMatrix> m_stored;
     std::int64_t m_outputs = 0;
     std::int64_t m_inputs = 0;
 };

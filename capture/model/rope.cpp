@@ -43,26 +43,39 @@ namespace kvloupe {
 
 HWY_EXPORT(rotate);
 
-RopeTable::RopeTable(std::span<const double> inverseFrequencies, std::span<const std::int64_t> positions)
-    : m_rows(static_cast<std::int64_t>(positions.size()))
-    , m_half(inverseFrequencies.size())
-    , m_cosines(positions.size() * m_half)
-    , m_sines(positions.size() * m_half)
+RopeTable::RopeTable(std::size_t rows, std::size_t half)
+    : m_rows(static_cast<std::int64_t>(rows))
+    , m_half(half)
+    , m_cosines(rows * half)
+    , m_sines(rows * half)
 {
-    // transformers rounds theta^(2i / d) to float32 and then its reciprocal; one rounding of the exact value can be one
-    // unit in the last place off, which is 4e-5 radians after 700 tokens.
-    std::vector<float> frequencies;
-    frequencies.reserve(m_half);
-    for (const double frequency : inverseFrequencies)
-        frequencies.push_back(1.0F / static_cast<float>(1.0 / frequency));
+}
 
+RopeTable::RopeTable(
+    const RopeVariant& rope, std::span<const std::int64_t> positions, std::span<const std::int64_t> textTokens)
+    : RopeTable(positions.size(), rope.frequencies.size())
+{
+    std::vector<float> frequencies;
     for (std::size_t row = 0; row < positions.size(); ++row) {
-        const auto position = static_cast<float>(positions[row]);
-        for (std::size_t i = 0; i < m_half; ++i) {
-            const double angle = frequencies[i] * position;
-            m_cosines[row * m_half + i] = static_cast<float>(std::cos(angle));
-            m_sines[row * m_half + i] = static_cast<float>(std::sin(angle));
-        }
+        if (row == 0 || textTokens[row] != textTokens[row - 1])
+            frequencies = rope.frequenciesOf(textTokens[row]);
+        fillRow(row, frequencies, positions[row], rope.attentionScaling);
+    }
+}
+
+RopeTable::RopeTable(std::span<const float> frequencies, std::span<const std::int64_t> positions)
+    : RopeTable(positions.size(), frequencies.size())
+{
+    for (std::size_t row = 0; row < positions.size(); ++row)
+        fillRow(row, frequencies, positions[row], 1.0);
+}
+
+void RopeTable::fillRow(std::size_t row, std::span<const float> frequencies, std::int64_t position, double amplitude)
+{
+    for (std::size_t i = 0; i < m_half; ++i) {
+        const double angle = frequencies[i] * static_cast<float>(position);
+        m_cosines[row * m_half + i] = static_cast<float>(std::cos(angle) * amplitude);
+        m_sines[row * m_half + i] = static_cast<float>(std::sin(angle) * amplitude);
     }
 }
 

@@ -2,6 +2,8 @@
 
 #pragma once
 
+#include "capture/checkpoint/rope_variant.h"
+
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -14,14 +16,21 @@ namespace kvloupe {
 /// differ from what the models are run with by 1e-4 after a few thousand tokens.
 class RopeTable {
 public:
-    /// `inverseFrequencies`: [head_dim / 2], radians per position. `positions`: [n].
-    RopeTable(std::span<const double> inverseFrequencies, std::span<const std::int64_t> positions);
+    /// Row i is at positions[i] of a text of textTokens[i] tokens so far, which is what scaled frequencies depend on.
+    RopeTable(
+        const RopeVariant& rope, std::span<const std::int64_t> positions, std::span<const std::int64_t> textTokens);
+    /// Turns by `positions` of vectors that were turned before: amplitude 1. `frequencies`: radians per position,
+    /// [head_dim / 2].
+    RopeTable(std::span<const float> frequencies, std::span<const std::int64_t> positions);
 
     std::int64_t rows() const { return m_rows; }
     std::span<const float> cosines(std::int64_t row) const { return slice(m_cosines, row); } ///< [head_dim / 2]
     std::span<const float> sines(std::int64_t row) const { return slice(m_sines, row); } ///< [head_dim / 2]
 
 private:
+    RopeTable(std::size_t rows, std::size_t half);
+    void fillRow(std::size_t row, std::span<const float> frequencies, std::int64_t position, double amplitude);
+
     std::span<const float> slice(const std::vector<float>& table, std::int64_t row) const
     {
         return std::span(table).subspan(static_cast<std::size_t>(row) * m_half, m_half);

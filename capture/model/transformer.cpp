@@ -25,15 +25,13 @@ namespace kvloupe {
 struct Transformer::State {
     State(ModelConfig modelConfig, int threads)
         : config(std::move(modelConfig))
-        , inverseFrequencies(config.inverseFrequencies())
         , runner(threads)
     {
     }
 
-    ForwardPass::Model model() const { return {config, inverseFrequencies, weights}; }
+    ForwardPass::Model model() const { return {config, weights}; }
 
     ModelConfig config;
-    std::vector<double> inverseFrequencies; // [head_dim / 2]
     ModelWeights weights;
     TaskRunner runner;
 };
@@ -112,8 +110,9 @@ std::unique_ptr<Transformer> Transformer::load(const Checkpoint& checkpoint, con
     if (options.adapter)
         options.adapter->check(checkpoint.config());
     auto state = std::make_unique<State>(checkpoint.config(), options.threads);
-    state->runner.enter(
-        [&] { state->weights = loadWeights(checkpoint, options.adapter.get(), state->runner, options.progress); });
+    state->runner.enter([&] {
+        state->weights = loadWeights(checkpoint, options.adapter, options.placement, state->runner, options.progress);
+    });
     return std::unique_ptr<Transformer>(new Transformer(std::move(state)));
 }
 
@@ -133,7 +132,9 @@ PrefillResult Transformer::prefill(
 {
     State& state = *m_state;
     const std::int64_t begin = cache.nextPosition();
-    check(state.config, ids, begin + std::ssize(ids));
+    const std::int64_t end = begin + std::ssize(ids);
+    check(state.config, ids, end);
+    requireSameRope(begin, end);
     if (options.blockRows < 1)
         throw ModelError(fmt::format("block rows: found {}, expected at least 1", options.blockRows));
 
@@ -142,8 +143,10 @@ PrefillResult Transformer::prefill(
         state.runner.enter([&] {
             CausalAttention attention(state.config, cache, options.blockRows, observer);
             const std::int64_t predicted = options.positionLogits ? std::ssize(ids) : 1;
-            ForwardPass pass(state.model(), state.runner, attention, ids, positionsFrom(begin, ids.size()), predicted,
-                options.progress);
+            const std::vector<std::int64_t> positions = positionsFrom(begin, ids.size());
+            const std::vector<std::int64_t> textTokens(ids.size(), end);
+            ForwardPass pass(
+                state.model(), state.runner, attention, {ids, positions, textTokens}, predicted, options.progress);
             pass.run();
             result = resultOf(pass.predict(std::ssize(ids) - predicted));
             pass.finish();
@@ -156,22 +159,35 @@ PrefillResult Transformer::prefill(
         result.nll.insert(result.nll.begin(), negativeLogLikelihood(cache.lastLogits(), ids.front()));
     else
         result = {std::move(result.lastLogits), {}, {}, {}};
-    cache.setNextPosition(begin + std::ssize(ids));
+    cache.setNextPosition(end);
     cache.setLastLogits(result.lastLogits);
     return result;
 }
 
-std::vector<float> Transformer::run(std::span<const std::int32_t> ids, std::span<const std::int64_t> positions,
-    PassAttention& attention, LogitRows wanted, const std::function<bool(double)>& progress) const
+void Transformer::requireSameRope(std::int64_t tokensBefore, std::int64_t tokensAfter) const
+{
+    for (const RopeVariant& rope : m_state->config.ropes) {
+        if (rope.switchesBetween(tokensBefore, tokensAfter))
+            throw ModelError(
+                fmt::format("model {}: a text that has {} tokens cannot grow to {}: beyond {} LongRoPE uses "
+                            "other frequencies, and all of it would have to be computed anew; give a "
+                            "prompt that is longer, or generate less",
+                    m_state->config.name, tokensBefore, tokensAfter, rope.originalContext));
+    }
+}
+
+std::vector<float> Transformer::run(
+    const PassRows& rows, PassAttention& attention, LogitRows wanted, const std::function<bool(double)>& progress) const
 {
     State& state = *m_state;
-    if (positions.size() != ids.size())
-        throw ModelError(fmt::format("rows: found {} tokens at {} positions", ids.size(), positions.size()));
-    check(state.config, ids, ids.empty() ? 0 : *std::ranges::max_element(positions) + 1);
+    if (rows.positions.size() != rows.ids.size() || rows.textTokens.size() != rows.ids.size())
+        throw ModelError(fmt::format("rows: found {} tokens at {} positions of {} texts", rows.ids.size(),
+            rows.positions.size(), rows.textTokens.size()));
+    check(state.config, rows.ids, rows.ids.empty() ? 0 : *std::ranges::max_element(rows.positions) + 1);
     std::vector<float> logits;
     state.runner.enter([&] {
-        ForwardPass pass(state.model(), state.runner, attention, ids, {positions.begin(), positions.end()},
-            wanted == LogitRows::All ? std::ssize(ids) : 1, progress);
+        ForwardPass pass(state.model(), state.runner, attention, rows,
+            wanted == LogitRows::All ? std::ssize(rows.ids) : 1, progress);
         pass.run();
         const std::int64_t first = wanted == LogitRows::All ? 0 : pass.rows() - 1;
         logits.resize(static_cast<std::size_t>((pass.rows() - first) * state.config.vocabSize));
@@ -179,11 +195,6 @@ std::vector<float> Transformer::run(std::span<const std::int32_t> ids, std::span
         pass.finish();
     });
     return logits;
-}
-
-std::span<const double> Transformer::inverseFrequencies() const
-{
-    return m_state->inverseFrequencies;
 }
 
 void Transformer::runTasks(std::int64_t tasks, const std::function<void(std::int64_t task)>& body) const
@@ -205,7 +216,9 @@ DecodeResult Transformer::decode(std::int32_t id, KvCache& cache, AttentionObser
 std::vector<float> Transformer::outputValueNorms(int layer, std::span<const float> values, std::int64_t tokens) const
 {
     const ModelConfig& config = m_state->config;
-    const Linear& output = m_state->weights.layers.at(static_cast<std::size_t>(layer)).output;
+    const Linear& linear = m_state->weights.layers.at(static_cast<std::size_t>(layer)).output;
+    AlignedFloats streamed(static_cast<std::size_t>(linear.scratchFloats(linear.outputs())));
+    const LinearPiece output = linear.piece(0, linear.outputs(), streamed.span());
     const std::int64_t dim = config.headDim;
     constexpr std::int64_t blockTokens = 128;
     const std::int64_t blocks = (tokens + blockTokens - 1) / blockTokens;
@@ -218,8 +231,7 @@ std::vector<float> Transformer::outputValueNorms(int layer, std::span<const floa
             const std::int64_t count = std::min(blockTokens, tokens - begin);
             const float* vectors = values.data() + (head / config.queriesPerKvHead() * tokens + begin) * dim;
             std::vector<float> projected(static_cast<std::size_t>(count * config.hiddenSize));
-            output.applyInputs(
-                {vectors, count, dim}, head * dim, dim, {projected.data(), count, std::int64_t{config.hiddenSize}});
+            output.applyInputs({vectors, count, dim}, head * dim, dim, {projected.data(), count, config.hiddenSize});
             for (std::int64_t t = 0; t < count; ++t) {
                 const float* row = projected.data() + t * config.hiddenSize;
                 norms[static_cast<std::size_t>(head * tokens + begin + t)] = std::accumulate(

@@ -19,12 +19,15 @@ class Adapter;
 class Checkpoint;
 class PassAttention;
 struct ModelWeights;
+struct PassRows;
+enum class WeightPlacement;
 
 struct LoadOptions {
     int threads = 0; ///< of loading and of every forward pass; 0 = one per core
     std::function<bool(double)> progress = {}; ///< fraction done; false cancels
     /// Merged into the weights in float32; null for none. AdapterError if it is one for another model.
     std::shared_ptr<const Adapter> adapter = {};
+    WeightPlacement placement = {}; ///< resident unless said otherwise
 };
 
 struct PrefillOptions {
@@ -50,23 +53,25 @@ struct DecodeResult {
     std::array<float, 5> topLogprobs{};
 };
 
-/// A decoder-only transformer of the llama family on the CPU in float32: RMSNorm, rotary positions, grouped-query
-/// attention, SwiGLU.
+/// A decoder-only transformer on the CPU in float32: RMSNorm, rotary positions, grouped-query attention, a gated MLP,
+/// and what ModelConfig adds to them.
 ///
 /// Attention is computed by blocks of query rows, memory is O(block x n) with or without an observer. Results are the
 /// same bits for any number of threads; another block size or another split of a prompt into prefills changes the
 /// last digits. Calls are const: several passes may run at once, each with a cache of its own.
 ///
-/// Errors: ModelError (empty prompt, prompt longer than the context, token id outside the vocabulary, infinities),
-/// Cancelled. After an error the cache is what it was before the call.
+/// Errors: ModelError (empty prompt, prompt longer than the context, token id outside the vocabulary, infinities, a
+/// text that grows to where LongRoPE changes its frequencies), Cancelled; CheckpointError where weights are streamed.
+/// After an error the cache is what it was before the call.
 class Transformer {
 public:
-    /// Reads all weights (4 bytes per parameter); the checkpoint is not needed afterwards.
+    /// Reads all weights (4 bytes per parameter), after which the checkpoint is not needed; or, streamed, the norms and
+    /// biases alone, and the checkpoint outlives the transformer.
     static std::unique_ptr<Transformer> load(const Checkpoint& checkpoint, const LoadOptions& options = {});
     ~Transformer();
 
     const ModelConfig& config() const;
-    const ModelWeights& weights() const; ///< with what an adapter added
+    const ModelWeights& weights() const; ///< with what an adapter added, where they are resident
 
     KvCache makeCache(std::int64_t capacityHint) const;
 
@@ -80,13 +85,14 @@ public:
     /// Which rows of a pass logits are wanted of.
     enum class LogitRows { All, Last };
 
-    /// Rows that need not belong to one text: row i is token ids[i] at positions[i], and `attention` says what it sees.
-    /// Logits [rows, vocab] of those that went through all layers, or [vocab] of the last of them.
-    std::vector<float> run(std::span<const std::int32_t> ids, std::span<const std::int64_t> positions,
-        PassAttention& attention, LogitRows wanted, const std::function<bool(double)>& progress = {}) const;
+    /// Rows that need not belong to one text; `attention` says what each of them sees. Logits [rows, vocab] of those
+    /// that went through all layers, or [vocab] of the last of them.
+    std::vector<float> run(const PassRows& rows, PassAttention& attention, LogitRows wanted,
+        const std::function<bool(double)>& progress = {}) const;
 
-    /// Radians per position, [head_dim / 2].
-    std::span<const double> inverseFrequencies() const;
+    /// Throws ModelError unless what was computed for a text of so many tokens holds when it has grown.
+    void requireSameRope(std::int64_t tokensBefore, std::int64_t tokensAfter) const;
+
     /// body(task) for [0, tasks) on the threads of this model.
     void runTasks(std::int64_t tasks, const std::function<void(std::int64_t task)>& body) const;
 

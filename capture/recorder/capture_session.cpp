@@ -86,7 +86,9 @@ struct CaptureSession::State {
     Transformer& transformer();
     ModelInfo modelInfo() const;
     AttentionRecorder::Options recorderOptions() const;
-    std::uint64_t recordedLayers() const;
+    std::uint64_t layerCount() const; ///< of the recorded ones
+    std::vector<std::vector<float>> ropeVariants() const;
+    std::vector<LayerOptions> layersAt(std::int64_t promptTokens) const;
     std::uint64_t mapBytes(std::int64_t promptTokens) const;
     std::uint64_t fileBytes(std::int64_t promptTokens) const;
     std::uint64_t memoryBytes() const;
@@ -155,7 +157,7 @@ std::int64_t CaptureSession::State::longestPrompt() const
     return static_cast<std::int64_t>(longest);
 }
 
-std::uint64_t CaptureSession::State::recordedLayers() const
+std::uint64_t CaptureSession::State::layerCount() const
 {
     return options.layers.empty() ? static_cast<std::uint64_t>(files.config().numLayers) : options.layers.size();
 }
@@ -163,7 +165,7 @@ std::uint64_t CaptureSession::State::recordedLayers() const
 std::uint64_t CaptureSession::State::mapBytes(std::int64_t promptTokens) const
 {
     const ModelConfig& config = files.config();
-    std::uint64_t heads = recordedLayers() * static_cast<std::uint64_t>(config.numHeads);
+    std::uint64_t heads = layerCount() * static_cast<std::uint64_t>(config.numHeads);
     if (!options.mapHeads.empty()) {
         heads = 0;
         for (const auto& [layer, list] : options.mapHeads) {
@@ -188,7 +190,7 @@ std::uint64_t CaptureSession::State::fileBytes(std::int64_t promptTokens) const
     } else {
         perLayer += product({config.numHeads, std::min<std::int64_t>(promptTokens, 64), promptTokens, 4});
     }
-    return perLayer * recordedLayers() + (kind == RecordKind::Full ? mapBytes(promptTokens) : 0);
+    return perLayer * layerCount() + (kind == RecordKind::Full ? mapBytes(promptTokens) : 0);
 }
 
 std::uint64_t CaptureSession::State::memoryBytes() const
@@ -249,12 +251,41 @@ ModelInfo CaptureSession::State::modelInfo() const
     info.vocabSize = config.vocabSize;
     info.maxPositions = config.maxPositions;
     info.attentionImplementation = "kvloupe blocks of 256 rows, float32";
-    info.inverseFrequencies = {config.inverseFrequencies()};
+    for (const std::vector<float>& frequencies : ropeVariants())
+        info.inverseFrequencies.emplace_back(frequencies.begin(), frequencies.end());
+    info.attentionScaling = config.rope(0).attentionScaling;
     if (files.tokenizer() != nullptr) {
         info.tokenizerKind = files.tokenizer()->kind();
         info.tokenizerSha256 = files.tokenizer()->sha256();
     }
     return info;
+}
+
+/// Frequencies of RoPE that layers use in any of the prompts, each of them once: scaled ones depend on the length.
+std::vector<std::vector<float>> CaptureSession::State::ropeVariants() const
+{
+    std::vector<std::vector<float>> variants;
+    for (const RopeVariant& rope : files.config().ropes) {
+        for (const PreparedPrompt& prompt : prompts) {
+            std::vector<float> frequencies = rope.frequenciesOf(std::ssize(prompt.ids));
+            if (std::ranges::find(variants, frequencies) == variants.end())
+                variants.push_back(std::move(frequencies));
+        }
+    }
+    return variants;
+}
+
+/// What a recording says of every layer in a prompt of this length.
+std::vector<LayerOptions> CaptureSession::State::layersAt(std::int64_t promptTokens) const
+{
+    const ModelConfig& config = files.config();
+    const std::vector<std::vector<float>> variants = ropeVariants();
+    std::vector<LayerOptions> layers = config.layers;
+    for (LayerOptions& layer : layers) {
+        const auto frequencies = config.ropes[static_cast<std::size_t>(layer.rope)].frequenciesOf(promptTokens);
+        layer.rope = static_cast<int>(std::ranges::find(variants, frequencies) - variants.begin());
+    }
+    return layers;
 }
 
 AttentionRecorder::Options CaptureSession::State::recorderOptions() const
@@ -306,14 +337,14 @@ double CaptureSession::State::record(RecordingWriter& writer, int sample)
     info.promptSha256 = prompt.sha256;
     info.promptTokens = promptTokens;
     info.totalTokens = promptTokens + options.generate;
-    info.softmaxScale = 1.0 / std::sqrt(static_cast<double>(config.headDim));
+    info.softmaxScale = config.attentionScale;
 
     const ModelInfo described = modelInfo();
     const auto sampleWriter = writer.beginSample(sample);
     sampleWriter->begin(info);
     AttentionRecorder recorder(*sampleWriter, described, promptTokens, info.totalTokens, recorderOptions());
     Transformer& runner = transformer();
-    RecordingObserver observer(recorder, options.outputNorms ? &runner : nullptr);
+    RecordingObserver observer(recorder, layersAt(promptTokens), options.outputNorms ? &runner : nullptr);
     KvCache cache = runner.makeCache(info.totalTokens);
     PrefillOptions prefillOptions;
     prefillOptions.progress = [&](double fraction) { return report(prefix + "recording the prompt", fraction); };

@@ -2,10 +2,12 @@
 
 #pragma once
 
+#include "capture/checkpoint/model_config.h"
 #include "capture/model/attention_observer.h"
 #include "capture/model/transformer.h"
 #include "core/recording/attention_recorder.h"
 
+#include <utility>
 #include <vector>
 
 namespace kvloupe {
@@ -14,9 +16,10 @@ namespace kvloupe {
 class RecordingObserver final : public AttentionObserver {
 public:
     /// `recorder` outlives this object, and so does `normsOf`, the model whose output value norms are recorded too (may
-    /// be null).
-    RecordingObserver(AttentionRecorder& recorder, const Transformer* normsOf)
+    /// be null). `layers`: of every layer its window, and as `rope` its variant in the recording.
+    RecordingObserver(AttentionRecorder& recorder, std::vector<LayerOptions> layers, const Transformer* normsOf)
         : m_recorder(&recorder)
+        , m_layers(std::move(layers))
         , m_normsOf(normsOf)
     {
     }
@@ -34,7 +37,8 @@ public:
             norms = m_normsOf->outputValueNorms(vectors.layer, vectors.values, vectors.tokens);
             recorded.outputValueNorms = norms;
         }
-        m_recorder->beginLayer(recorded, 0);
+        const LayerOptions& layer = m_layers[static_cast<std::size_t>(vectors.layer)];
+        m_recorder->beginLayer(recorded, layer.window, layer.rope);
     }
 
     void block(int layer, int head, std::int64_t queryBegin, std::int64_t rows, std::span<const float> probabilities,
@@ -54,6 +58,7 @@ public:
 
 private:
     AttentionRecorder* m_recorder;
+    std::vector<LayerOptions> m_layers;
     const Transformer* m_normsOf;
 };
 

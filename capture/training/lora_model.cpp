@@ -16,6 +16,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <numeric>
 
 namespace kvloupe {
@@ -60,16 +61,10 @@ public:
             std::iota(positions.end() - m_lengths.back(), positions.end(), 0);
         }
         const std::int64_t longest = *std::ranges::max_element(m_lengths);
-        m_future = at::full({longest, longest}, -std::numeric_limits<float>::infinity()).triu(1);
-
-        const RopeTable rope(lora.m_model.inverseFrequencies(), positions);
-        const std::int64_t half = m_config.headDim / 2;
-        m_cosines = at::empty({rope.rows(), 1, half});
-        m_sines = at::empty({rope.rows(), 1, half});
-        for (std::int64_t row = 0; row < rope.rows(); ++row) {
-            std::ranges::copy(rope.cosines(row), m_cosines.data_ptr<float>() + row * half);
-            std::ranges::copy(rope.sines(row), m_sines.data_ptr<float>() + row * half);
-        }
+        for (const LayerOptions& layer : m_config.layers)
+            m_unseen.try_emplace(layer.window, unseenCells(longest, layer.window));
+        for (const RopeVariant& rope : m_config.ropes)
+            m_turns.push_back(turnsOf(RopeTable(rope, positions, std::vector(positions.size(), longest))));
 
         std::size_t begin = 0;
         const auto take = [&](std::int64_t rows, std::int64_t columns) {
@@ -92,8 +87,10 @@ public:
         at::Tensor hidden = embed();
         for (int layer = 0; layer < m_config.numLayers; ++layer) {
             const LayerWeights& weights = m_weights.layers[count(layer)];
-            hidden = hidden + attention(layer, weights, norm(hidden, weights.attentionNorm));
-            hidden = hidden + mlp(layer, weights, norm(hidden, weights.mlpNorm));
+            const at::Tensor attended = attention(layer, weights, norm(hidden, weights.attentionNorm));
+            hidden = hidden + (m_config.outputNorms ? norm(attended, weights.attentionOutputNorm) : attended);
+            const at::Tensor activated = mlp(layer, weights, norm(hidden, weights.mlpNorm));
+            hidden = hidden + (m_config.outputNorms ? norm(activated, weights.mlpOutputNorm) : activated);
         }
         return hidden;
     }
@@ -108,19 +105,45 @@ public:
     const std::vector<at::Tensor>& leaves() const { return m_leaves; }
 
 private:
+    /// Cosines and sines of every row: [n, 1, d / 2].
+    struct Turns {
+        at::Tensor cosines;
+        at::Tensor sines;
+    };
+
+    Turns turnsOf(const RopeTable& rope) const
+    {
+        const std::int64_t half = m_config.headDim / 2;
+        const Turns turns{at::empty({rope.rows(), 1, half}), at::empty({rope.rows(), 1, half})};
+        for (std::int64_t row = 0; row < rope.rows(); ++row) {
+            std::ranges::copy(rope.cosines(row), turns.cosines.data_ptr<float>() + row * half);
+            std::ranges::copy(rope.sines(row), turns.sines.data_ptr<float>() + row * half);
+        }
+        return turns;
+    }
+
+    /// -infinity where a query sees no key: after itself, and before its window.
+    static at::Tensor unseenCells(std::int64_t size, std::int64_t window)
+    {
+        const at::Tensor nothing = at::full({size, size}, -std::numeric_limits<float>::infinity());
+        const at::Tensor future = nothing.triu(1);
+        return window == 0 ? future : future + nothing.tril(-window);
+    }
+
     at::Tensor embed() const
     {
-        at::Tensor hidden = at::empty({std::ssize(m_ids), m_config.hiddenSize});
-        float* row = hidden.data_ptr<float>();
-        for (const std::int32_t id : m_ids)
-            row = std::ranges::copy(m_weights.embedding.weightRow(id), row).out;
-        return hidden;
+        const std::int64_t width = m_config.hiddenSize;
+        at::Tensor hidden = at::empty({std::ssize(m_ids), width});
+        for (std::size_t row = 0; row < m_ids.size(); ++row)
+            m_weights.embedding.readRow(
+                m_ids[row], {hidden.data_ptr<float>() + static_cast<std::int64_t>(row) * width, count(width)});
+        return hidden * m_config.embeddingScale;
     }
 
     at::Tensor norm(const at::Tensor& x, const std::vector<float>& gain) const
     {
         const at::Tensor inverse = (x.square().mean(-1, true) + m_config.rmsNormEps).rsqrt();
-        return x * inverse * viewOf(gain, {m_config.hiddenSize});
+        return x * inverse * viewOf(gain, {std::ssize(gain)});
     }
 
     /// y = x W^T + b, without any LoRA.
@@ -138,14 +161,16 @@ private:
         return at::addmm(base, at::mm(x, m_leaves[at].t()), m_leaves[at + 1].t(), 1.0, m_scale);
     }
 
-    /// x [n, heads * d] to [n, heads, d], turned by the positions of the rows.
-    at::Tensor turned(const at::Tensor& x, std::int64_t heads) const
+    /// x [n, heads * d] to [n, heads, d], normalised where there is a gain, turned by the positions of the rows.
+    at::Tensor turned(int layer, const at::Tensor& x, std::int64_t heads, const std::vector<float>& gain) const
     {
         const std::int64_t half = m_config.headDim / 2;
-        const at::Tensor all = x.view({x.size(0), heads, 2 * half});
+        const auto& [cosines, sines] = m_turns[count(m_config.layers[count(layer)].rope)];
+        const at::Tensor raw = x.view({x.size(0), heads, 2 * half});
+        const at::Tensor all = gain.empty() ? raw : norm(raw, gain);
         const at::Tensor first = all.narrow(2, 0, half);
         const at::Tensor second = all.narrow(2, half, half);
-        return at::cat({first * m_cosines - second * m_sines, second * m_cosines + first * m_sines}, 2);
+        return at::cat({first * cosines - second * sines, second * cosines + first * sines}, 2);
     }
 
     at::Tensor attention(int layer, const LayerWeights& weights, const at::Tensor& x) const
@@ -154,31 +179,32 @@ private:
         const std::int64_t K = m_config.numKvHeads;
         const std::int64_t d = m_config.headDim;
         const auto parts = at::split_with_sizes(frozen(x, weights.qkv), {H * d, K * d, K * d}, 1);
-        const at::Tensor queries = turned(adapted(layer, Query, x, parts[0]), H); // [n, H, d]
-        const at::Tensor keys = turned(adapted(layer, Key, x, parts[1]), K); // [n, K, d]
+        const at::Tensor queries = turned(layer, adapted(layer, Query, x, parts[0]), H, weights.queryNorm); // [n, H, d]
+        const at::Tensor keys = turned(layer, adapted(layer, Key, x, parts[1]), K, weights.keyNorm); // [n, K, d]
         const at::Tensor values = adapted(layer, Value, x, parts[2]).view({x.size(0), K, d});
         const auto queriesOf = at::split_with_sizes(queries, m_lengths, 0);
         const auto keysOf = at::split_with_sizes(keys, m_lengths, 0);
         const auto valuesOf = at::split_with_sizes(values, m_lengths, 0);
         std::vector<at::Tensor> contexts;
         for (std::size_t i = 0; i < m_lengths.size(); ++i)
-            contexts.push_back(attend(queriesOf[i], keysOf[i], valuesOf[i]));
+            contexts.push_back(attend(queriesOf[i], keysOf[i], valuesOf[i], m_unseen.at(m_config.window(layer))));
         const at::Tensor context = at::cat(contexts, 0); // [n, H * d]
         return adapted(layer, Output, context, frozen(context, weights.output));
     }
 
     /// Causal attention of one text: queries [n, H, d], keys and values [n, K, d] to [n, H * d]. The H / K query heads
     /// of a KV head are rows of one product.
-    at::Tensor attend(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values) const
+    at::Tensor attend(
+        const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values, const at::Tensor& unseen) const
     {
         const std::int64_t n = queries.size(0);
         const std::int64_t H = m_config.numHeads;
         const std::int64_t K = m_config.numKvHeads;
         const std::int64_t d = m_config.headDim;
-        const double scale = 1.0 / std::sqrt(static_cast<double>(d));
+        const double scale = m_config.attentionScale;
         const at::Tensor rows = (queries.transpose(0, 1) * scale).reshape({K, H / K * n, d});
         const at::Tensor scores = at::bmm(rows, keys.permute({1, 2, 0})).view({H, n, n});
-        const at::Tensor map = at::softmax(scores + m_future.narrow(0, 0, n).narrow(1, 0, n), -1);
+        const at::Tensor map = at::softmax(scores + unseen.narrow(0, 0, n).narrow(1, 0, n), -1);
         const at::Tensor context = at::bmm(map.view({K, H / K * n, n}), values.transpose(0, 1)); // [K, H / K * n, d]
         return context.view({H, n, d}).transpose(0, 1).reshape({n, H * d});
     }
@@ -187,7 +213,8 @@ private:
     {
         const at::Tensor gate = adapted(layer, Gate, x, frozen(x, weights.gate));
         const at::Tensor up = adapted(layer, Up, x, frozen(x, weights.up));
-        const at::Tensor activated = at::silu(gate) * up;
+        const at::Tensor activated
+            = (m_config.activation == Activation::Silu ? at::silu(gate) : at::gelu(gate, "tanh")) * up;
         return adapted(layer, Down, activated, frozen(activated, weights.down));
     }
 
@@ -197,9 +224,8 @@ private:
     double m_scale;
     std::vector<std::int64_t> m_lengths; // of the texts
     std::vector<std::int32_t> m_ids; // [n]
-    at::Tensor m_future; // [longest, longest]: -infinity above the diagonal
-    at::Tensor m_cosines; // [n, 1, d / 2]
-    at::Tensor m_sines; // [n, 1, d / 2]
+    std::map<std::int64_t, at::Tensor> m_unseen; // by window: [longest, longest]
+    std::vector<Turns> m_turns; // of every variant of RoPE
     std::vector<at::Tensor> m_leaves; // A and B of every pair
 };
 
@@ -209,6 +235,14 @@ LoraModel::LoraModel(const Transformer& model, std::int64_t rank, double alpha, 
     , m_alpha(alpha)
 {
     const ModelConfig& config = model.config();
+    if (config.fusedProjections)
+        throw ModelError(fmt::format(
+            "model {}: its projections are stored fused (qkv_proj, gate_up_proj), adapters can be trained for q, k, "
+            "v, gate and up projections of their own alone",
+            config.name));
+    if (model.weights().logits().isStreamed())
+        throw ModelError(fmt::format(
+            "model {}: its weights are streamed from their file, training needs them in memory", config.name));
     const std::int64_t hidden = config.hiddenSize;
     const std::int64_t queries = std::int64_t{config.numHeads} * config.headDim;
     const std::int64_t keys = std::int64_t{config.numKvHeads} * config.headDim;

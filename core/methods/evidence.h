@@ -59,6 +59,7 @@ struct LayerEvidence {
     std::span<const float> queryCovariances; ///< [queryHeads, headDim, headDim]
     std::span<const double>
         inverseFrequencies; ///< [headDim / 2] radians per position; channel i turns with i + headDim / 2
+    double ropeAmplitude = 1.0; ///< of the rotation (YaRN, LongRoPE)
 
     int groupSize() const { return queryHeads / kvHeads; }
     /// Attention of query head `head` in the row `row` of lastRows, [T].

@@ -33,23 +33,24 @@ EvidenceNeeds ExpectedAttentionScorer::needs(const PromptLayout&) const
 
 namespace {
 
-/// Mean of the rotation matrices at positions begin .. begin + count - 1: channels i and i + size/2 turn together.
+/// Mean of the rotation matrices at positions begin .. begin + count - 1, times the amplitude of the rotation: channels
+/// i and i + size/2 turn together.
 struct MeanRotation {
     std::vector<double> cosines;
     std::vector<double> sines;
 
-    MeanRotation(std::span<const double> inverseFrequencies, std::int64_t begin, std::int64_t count)
-        : cosines(inverseFrequencies.size())
-        , sines(inverseFrequencies.size())
+    MeanRotation(const LayerEvidence& evidence, std::int64_t begin, std::int64_t count)
+        : cosines(evidence.inverseFrequencies.size())
+        , sines(evidence.inverseFrequencies.size())
     {
-        for (std::size_t channel = 0; channel < inverseFrequencies.size(); ++channel) {
+        for (std::size_t channel = 0; channel < cosines.size(); ++channel) {
             for (std::int64_t position = begin; position < begin + count; ++position) {
-                const double angle = static_cast<double>(position) * inverseFrequencies[channel];
+                const double angle = static_cast<double>(position) * evidence.inverseFrequencies[channel];
                 cosines[channel] += std::cos(angle);
                 sines[channel] += std::sin(angle);
             }
-            cosines[channel] /= static_cast<double>(count);
-            sines[channel] /= static_cast<double>(count);
+            cosines[channel] *= evidence.ropeAmplitude / static_cast<double>(count);
+            sines[channel] *= evidence.ropeAmplitude / static_cast<double>(count);
         }
     }
 
@@ -92,8 +93,7 @@ Scores ExpectedAttentionScorer::score(const LayerEvidence& evidence, const Promp
     const auto size = static_cast<std::size_t>(evidence.headDim);
     const std::int64_t sinks = std::min(m_parameters.sinks, evidence.tokens);
     const std::int64_t behind = evidence.tokens - sinks;
-    const MeanRotation rotation(
-        evidence.inverseFrequencies, evidence.firstPosition + evidence.tokens, m_parameters.futurePositions);
+    const MeanRotation rotation(evidence, evidence.firstPosition + evidence.tokens, m_parameters.futurePositions);
 
     HeadScores attention(evidence.queryHeads, behind);
     for (int head = 0; head < evidence.queryHeads; ++head) {

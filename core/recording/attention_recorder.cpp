@@ -143,7 +143,7 @@ struct AttentionRecorder::State {
 
     void storeRow(std::map<TokenArray, std::vector<float>>& arrays, std::int64_t at, const RowStatistics& row,
         std::span<const float> cells, Scratch& local) const;
-    void beginPrompt(const LayerVectors& vectors, std::int64_t layerWindow);
+    void beginPrompt(const LayerVectors& vectors, std::int64_t layerWindow, int ropeVariant);
     void writePromptVectors(const LayerVectors& vectors);
     void promptBlock(int layer, int head, std::int64_t queryBegin, std::int64_t rows,
         std::span<const float> probabilities, std::int64_t stride, std::span<const RowStatistics> statistics);
@@ -211,7 +211,7 @@ void AttentionRecorder::State::storeRow(std::map<TokenArray, std::vector<float>>
         arrays.at(TokenArray::RowTopMass).begin() + at * valuesPerRow(TokenArray::RowTopMass));
 }
 
-void AttentionRecorder::State::beginPrompt(const LayerVectors& vectors, std::int64_t layerWindow)
+void AttentionRecorder::State::beginPrompt(const LayerVectors& vectors, std::int64_t layerWindow, int ropeVariant)
 {
     if (vectors.tokenBegin != 0 || vectors.tokens != promptTokens) {
         throw RecordingError(
@@ -233,6 +233,7 @@ void AttentionRecorder::State::beginPrompt(const LayerVectors& vectors, std::int
     LayerInfo info;
     info.layer = vectors.layer;
     info.window = window;
+    info.ropeVariant = ropeVariant;
     info.mapHeads = maps;
     info.hasQueriesKeys = keepsVectors();
     info.hasValues = keepsVectors();
@@ -560,11 +561,11 @@ bool AttentionRecorder::wantsLayer(int layer) const
     return layers.empty() || std::binary_search(layers.begin(), layers.end(), layer);
 }
 
-void AttentionRecorder::beginLayer(const LayerVectors& vectors, std::int64_t window)
+void AttentionRecorder::beginLayer(const LayerVectors& vectors, std::int64_t window, int ropeVariant)
 {
     m_state->prompt = vectors.tokenBegin < m_state->promptTokens;
     if (m_state->prompt) {
-        m_state->beginPrompt(vectors, window);
+        m_state->beginPrompt(vectors, window, ropeVariant);
     } else {
         m_state->beginGenerated(vectors);
     }

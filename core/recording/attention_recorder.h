@@ -45,8 +45,8 @@ public:
     static constexpr std::int64_t blockRows = tileSize;
 
     bool wantsLayer(int layer) const;
-    /// `window`: sliding window of the layer, 0 = global.
-    void beginLayer(const LayerVectors& vectors, std::int64_t window);
+    /// `window`: sliding window of the layer, 0 = global. `ropeVariant`: index into ModelInfo::inverseFrequencies.
+    void beginLayer(const LayerVectors& vectors, std::int64_t window = 0, int ropeVariant = 0);
     /// Prompt rows [queryBegin, +rows) of one head, queryBegin a multiple of 256 and rows = 256 except at the end:
     /// probabilities [rows, stride], columns up to queryBegin + rows rounded up to 16 readable, 0 outside the causal
     /// window; statistics [rows]. A generated token: one row at queryBegin >= P. From any thread.

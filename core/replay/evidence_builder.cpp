@@ -219,8 +219,10 @@ OwnedEvidence EvidenceBuilder::build(int sample, int layer, const EvidenceNeeds&
         if (evidence.queryMeans.empty() || evidence.queryCovariances.empty())
             throw reader.missing("query_mean and query_cov", "--record stats or more");
     }
-    if (needs.rope)
+    if (needs.rope) {
         evidence.inverseFrequencies = reader.inverseFrequencies();
+        evidence.view.ropeAmplitude = model.attentionScaling;
+    }
     evidence.bind();
     evidence.view.check(needs);
     return evidence;

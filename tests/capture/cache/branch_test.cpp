@@ -22,12 +22,12 @@ using testing::Each;
 using testing::Lt;
 
 /// A key of 8 channels turned by `positions`, in double.
-std::vector<double> turned(std::span<const float> key, double positions, std::span<const double> frequencies)
+std::vector<double> turned(std::span<const float> key, double positions, std::span<const float> frequencies)
 {
     const std::size_t half = key.size() / 2;
     std::vector<double> result(key.size());
     for (std::size_t i = 0; i < half; ++i) {
-        const double angle = positions * frequencies[i];
+        const double angle = positions * static_cast<double>(frequencies[i]);
         const double a = static_cast<double>(key[i]);
         const double b = static_cast<double>(key[half + i]);
         result[i] = a * std::cos(angle) - b * std::sin(angle);
@@ -179,7 +179,7 @@ TEST(Branch, RerotatedKeysStandWhereASlowReferencePutsThem)
             const std::int32_t position = layer.alive(list)[i];
             const std::vector<double> expected
                 = turned(branches[1].layer(0).key(list, static_cast<std::size_t>(position)),
-                    static_cast<double>(i) - position, model->inverseFrequencies());
+                    static_cast<double>(i) - position, model->config().rope(0).frequenciesOf(1));
             EXPECT_LT(largestDifference(layer.key(list, i), expected), 2e-4) << list << " " << position;
         }
     }
@@ -201,7 +201,7 @@ TEST(Branch, RaggedListsAreRerotatedEachByItsOwnLength)
             const std::int32_t position = layer.alive(list)[static_cast<std::size_t>(i)];
             const std::vector<double> expected
                 = turned(branches[1].layer(0).key(list, static_cast<std::size_t>(position)),
-                    static_cast<double>(i - position), model->inverseFrequencies());
+                    static_cast<double>(i - position), model->config().rope(0).frequenciesOf(1));
             EXPECT_LT(largestDifference(layer.key(list, static_cast<std::size_t>(i)), expected), 2e-4);
         }
 }
@@ -257,9 +257,9 @@ TEST(Branch, HoldsItsKeysAndValuesAndTenPercentMore)
     for (int layer = 0; layer < 2; ++layer)
         for (int head = 0; head < 2; ++head)
             cache.append(layer, head, vectors, vectors, positions);
-    const std::vector<double> frequencies(dim / 2, 0.01);
+    const LayerPositions positionsOf{0, std::vector<float>(dim / 2, 0.01F)};
     PromptState prompt;
-    prompt.shape = {2, 4, 2, dim, 0.125, frequencies};
+    prompt.shape = {2, 4, 2, dim, 0.125, std::make_shared<const std::vector<LayerPositions>>(2, positionsOf)};
     prompt.promptTokens = 1000;
     const auto shared = std::make_shared<const PromptState>(std::move(prompt));
     for (const std::size_t tokens : {200UL, 301UL, 999UL}) {

@@ -156,9 +156,9 @@ TEST(Checkpoint, OpensTheRealModel)
     EXPECT_EQ(config.vocabSize, 49152);
     EXPECT_EQ(config.maxPositions, 8192);
     EXPECT_EQ(config.rmsNormEps, 1e-5);
-    EXPECT_EQ(config.ropeTheta, 100000);
+    EXPECT_EQ(config.rope(29).theta, 100000);
     EXPECT_TRUE(config.tiedEmbeddings);
-    EXPECT_FALSE(config.attentionBias);
+    EXPECT_FALSE(config.qkvBias);
     EXPECT_EQ(config.bosId, 1);
     EXPECT_EQ(config.eosIds, std::vector<std::int32_t>{2});
     EXPECT_EQ(checkpoint->tensors().size(), 272u);

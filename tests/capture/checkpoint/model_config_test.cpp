@@ -39,9 +39,10 @@ TEST(ModelConfig, IsTheSameFromGgufAndFromJson)
         EXPECT_EQ(config.vocabSize, 64);
         EXPECT_EQ(config.maxPositions, 256);
         EXPECT_EQ(config.rmsNormEps, 1e-5);
-        EXPECT_EQ(config.ropeTheta, 10000.0);
+        EXPECT_EQ(config.rope(0).theta, 10000.0);
         EXPECT_FALSE(config.tiedEmbeddings);
-        EXPECT_TRUE(config.attentionBias);
+        EXPECT_TRUE(config.qkvBias);
+        EXPECT_TRUE(config.outputBias);
         EXPECT_FALSE(config.mlpBias);
         EXPECT_EQ(config.bosId, 1);
         EXPECT_EQ(config.eosIds, (std::vector<std::int32_t>{2, 3}));
@@ -53,25 +54,25 @@ TEST(ModelConfig, GivesTheRotaryFrequenciesOfThePaper)
 {
     ModelConfig config = configOf(tinyConfig());
     const std::vector<double> expected = {1, 0.1, 0.01, 0.001}; // 10000^(-2i/8)
-    const auto found = config.inverseFrequencies();
+    const auto found = config.rope(1).frequenciesOf(1000);
     ASSERT_EQ(found.size(), expected.size());
     for (std::size_t i = 0; i < expected.size(); ++i)
-        EXPECT_NEAR(found[i], expected[i], 1e-15);
+        EXPECT_FLOAT_EQ(found[i], static_cast<float>(expected[i]));
 }
 
 TEST(ModelConfig, ReadsRopeScalingOfEitherGenerationOfTransformers)
 {
     json document = tinyConfig();
     document["rope_scaling"] = {{"type", "linear"}, {"factor", 4.0}};
-    EXPECT_NEAR(configOf(document).inverseFrequencies()[1], 0.025, 1e-15);
+    EXPECT_FLOAT_EQ(configOf(document).rope(0).frequencies[1], 0.025F);
     document["rope_scaling"] = nullptr;
-    EXPECT_TRUE(configOf(document).ropeFactors.empty());
+    EXPECT_FLOAT_EQ(configOf(document).rope(0).frequencies[1], 0.1F);
     document["rope_scaling"] = {{"rope_type", "default"}};
-    EXPECT_TRUE(configOf(document).ropeFactors.empty());
+    EXPECT_FLOAT_EQ(configOf(document).rope(0).frequencies[1], 0.1F);
     document.erase("rope_theta");
     document.erase("rope_scaling");
     document["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", 500000.0}};
-    EXPECT_EQ(configOf(document).ropeTheta, 500000.0);
+    EXPECT_EQ(configOf(document).rope(0).theta, 500000.0);
 }
 
 TEST(ModelConfig, ScalesRopeAsLlama3Does)
@@ -84,10 +85,10 @@ TEST(ModelConfig, ScalesRopeAsLlama3Does)
     document["rope_theta"] = 500000.0;
     document["rope_scaling"] = {{"rope_type", "llama3"}, {"factor", 8.0}, {"low_freq_factor", 1.0},
         {"high_freq_factor", 4.0}, {"original_max_position_embeddings", 8192}};
-    const auto found = configOf(document).inverseFrequencies();
+    const auto found = configOf(document).rope(0).frequencies;
     ASSERT_EQ(found.size(), expected.size());
     for (std::size_t i = 0; i < expected.size(); ++i)
-        EXPECT_NEAR(found[i] / expected[i], 1, 1e-5) << i;
+        EXPECT_NEAR(static_cast<double>(found[i]) / expected[i], 1, 2e-7) << i;
 }
 
 TEST(ModelConfig, TakesRopeFactorsFromAGgufTensor)
@@ -100,11 +101,11 @@ TEST(ModelConfig, TakesRopeFactorsFromAGgufTensor)
     builder.tensors.push_back({"rope_freqs.weight", {8}, 0, factors, -1});
     builder.write(folder.path() / "scaled.gguf");
     const auto checkpoint = Checkpoint::open(folder.path() / "scaled.gguf");
-    EXPECT_EQ(checkpoint->config().ropeFactors, (std::vector<double>{1, 1, 1, 1, 8, 8, 8, 8}));
-    EXPECT_NEAR(checkpoint->config().inverseFrequencies()[4], std::pow(10000.0, -0.5) / 8, 1e-15);
+    EXPECT_FLOAT_EQ(checkpoint->config().rope(0).frequencies[3], std::pow(10000.0F, -0.375F));
+    EXPECT_FLOAT_EQ(checkpoint->config().rope(0).frequencies[4], 0.01F / 8);
     builder.add("llama.rope.scaling.type", "linear").add("llama.rope.scaling.factor", 2.0f);
     builder.write(folder.path() / "scaled.gguf");
-    EXPECT_EQ(Checkpoint::open(folder.path() / "scaled.gguf")->config().ropeFactors[7], 16.0);
+    EXPECT_FLOAT_EQ(Checkpoint::open(folder.path() / "scaled.gguf")->config().rope(0).frequencies[4], 0.01F / 16);
 }
 
 TEST(ModelConfig, PrefersTheEndOfSequenceIdsOfTheGenerationConfig)

@@ -49,9 +49,9 @@ TEST(Linear, MultipliesPartsOfRowsWithAndWithoutBias)
 
     const std::vector<float> x{1, 1, -1, 2, 0, -1}; // two rows of 2, 3 apart
     std::vector<float> y(8, 100); // two rows of 2, 4 apart
-    linear.apply({x.data(), 2, 3}, 1, 3, {y.data(), 2, 4});
+    linear.piece(1, 3, {}).apply({x.data(), 2, 3}, {y.data(), 2, 4});
     EXPECT_THAT(y, testing::ElementsAre(27, 41, 100, 100, 26, 40, 100, 100));
-    linear.addTo({x.data(), 1, 3}, 0, 1, {y.data() + 2, 1, 4});
+    linear.piece(0, 1, {}).addTo({x.data(), 1, 3}, {y.data() + 2, 1, 4});
     EXPECT_EQ(y[2], 100 + 3 + 10);
 }
 

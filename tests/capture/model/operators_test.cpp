@@ -63,11 +63,8 @@ TEST(RmsNorm, NoticesInfinitiesAndNaN)
 // cos and sin of LlamaRotaryEmbedding of transformers 5.2.0 (torch 2.15.0, CPU) with head_dim 64 and theta 100,000.
 TEST(Rope, HasTheAnglesOfTransformers)
 {
-    std::vector<double> frequencies;
-    for (int i = 0; i < 32; ++i)
-        frequencies.push_back(std::pow(100000.0, -2.0 * i / 64));
     const std::vector<std::int64_t> positions{0, 1, 653, 8191};
-    const RopeTable table(frequencies, positions);
+    const RopeTable table(plainFrequencies(100000.0, 64), positions);
     const std::vector<float> expectedCosines = {1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F,
         1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F,
         1.0F, 1.0F, 0.540302336F, 0.766237974F, 0.883755982F, 0.94281441F, 0.972014427F, 0.986339092F, 0.993339777F,
@@ -119,13 +116,10 @@ TEST(Rope, TurnsTheTwoHalvesAgainstEachOther)
 
 TEST(Rope, KeepsProductsOfVectorsThatAreEquallyFarApart)
 {
-    std::vector<double> frequencies(24);
-    for (std::size_t i = 0; i < frequencies.size(); ++i)
-        frequencies[i] = std::pow(10000.0, -static_cast<double>(i) / 24);
     const std::vector<float> query = normalFloats(48, 3);
     const std::vector<float> key = normalFloats(48, 4);
     const std::vector<std::int64_t> positions{10, 3, 110, 103};
-    const RopeTable table(frequencies, positions);
+    const RopeTable table(plainFrequencies(10000.0, 48), positions);
     const auto product = [&](std::int64_t queryRow, std::int64_t keyRow) {
         std::vector<float> q(48);
         std::vector<float> k(48);
