@@ -6,6 +6,7 @@
 #include "capture/cache/live_prompt.h"
 #include "capture/evaluation/data_hash.h"
 #include "capture/evaluation/prompt_run.h"
+#include "capture/model/memory_plan.h"
 #include "capture/model/model_error.h"
 #include "capture/model/transformer.h"
 #include "capture/recorder/item_prompt.h"
@@ -25,6 +26,8 @@
 namespace kvloupe {
 
 namespace {
+
+constexpr std::int64_t usualPrompt = 4096; ///< tokens, for the question whether weights fit into memory
 
 double secondsSince(std::chrono::steady_clock::time_point began)
 {
@@ -228,6 +231,11 @@ const Transformer& Evaluation::State::transformer()
         load.adapter = options.adapter;
         load.progress
             = [this](double fraction) { return !events.progress || events.progress("loading the model", fraction); };
+        const MemoryNeeds needs
+            = memoryNeeds(files.config(), std::min(files.config().maxPositions, usualPrompt), options.threads);
+        load.placement = placeWeights(needs, options.memoryLimit);
+        if (load.placement == WeightPlacement::Streamed && events.say)
+            events.say(streamingRemark(needs));
         model = Transformer::load(files.checkpoint(), load);
     }
     return *model;

@@ -54,6 +54,7 @@ struct EvaluationOptions {
     std::filesystem::path out;
     ResultStoreMode mode = ResultStoreMode::New;
     int threads = 0; ///< 0 = all cores
+    std::uint64_t memoryLimit = 0; ///< see CaptureOptions
     std::uint64_t batchBytes = std::uint64_t{4} << 30; ///< see PromptRunOptions
 };
 

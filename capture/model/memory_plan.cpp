@@ -56,8 +56,7 @@ MemoryNeeds memoryNeeds(const ModelConfig& config, std::int64_t tokens, int thre
     const std::int64_t heads = std::int64_t{config.numHeads} * config.headDim;
     const std::int64_t keys = std::int64_t{config.numKvHeads} * config.headDim;
     const std::int64_t cache = estimate.cacheBytesPerToken * tokens * 3 / 2; // keys lie there twice
-    const std::int64_t pass
-        = 4 * tokens * (2 * config.hiddenSize + 3 * heads + 2 * keys + config.intermediateSize);
+    const std::int64_t pass = 4 * tokens * (2 * config.hiddenSize + 3 * heads + 2 * keys + config.intermediateSize);
     const std::int64_t blocks = 4 * workers * blockRows * (2 * tokens + 1024);
     const std::int64_t logits = 4 * std::int64_t{config.vocabSize} * 4;
     const auto run = static_cast<std::uint64_t>(cache + pass + blocks + logits);
@@ -86,6 +85,14 @@ WeightPlacement placeWeights(const MemoryNeeds& needs, std::uint64_t limit)
             "their file piece by piece, more than the limit of {} MiB; use fewer threads or shorter prompts",
             needs.resident >> 20, needs.streamed >> 20, limit >> 20));
     return WeightPlacement::Streamed;
+}
+
+std::string streamingRemark(const MemoryNeeds& needs)
+{
+    return fmt::format(
+        "with the weights in memory the run would need {:.1f} GiB, so they stay in their file and are read "
+        "piece by piece, which takes about {:.1f} GiB and more time",
+        static_cast<double>(needs.resident) / (1 << 30), static_cast<double>(needs.streamed) / (1 << 30));
 }
 
 } // namespace kvloupe

@@ -5,6 +5,7 @@
 #include "capture/model/model_weights.h"
 
 #include <cstdint>
+#include <string>
 
 namespace kvloupe {
 
@@ -29,5 +30,8 @@ std::uint64_t availableMemory();
 /// Resident weights if they fit into `limit` bytes (0: into nine tenths of the available memory), streamed ones else.
 /// Throws ModelError with the numbers if not even those fit into a limit that was given.
 WeightPlacement placeWeights(const MemoryNeeds& needs, std::uint64_t limit);
+
+/// For people: why weights are streamed, with the numbers.
+std::string streamingRemark(const MemoryNeeds& needs);
 
 } // namespace kvloupe

@@ -4,6 +4,7 @@
 
 #include "capture/adapter/adapter.h"
 #include "capture/checkpoint/checkpoint.h"
+#include "capture/model/memory_plan.h"
 #include "capture/model/model_error.h"
 #include "capture/model/transformer.h"
 #include "capture/recorder/model_files.h"
@@ -15,9 +16,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <numeric>
-#include <thread>
 
 namespace kvloupe {
 
@@ -91,9 +90,8 @@ struct CaptureSession::State {
     std::vector<LayerOptions> layersAt(std::int64_t promptTokens) const;
     std::uint64_t mapBytes(std::int64_t promptTokens) const;
     std::uint64_t fileBytes(std::int64_t promptTokens) const;
-    std::uint64_t memoryBytes() const;
+    MemoryNeeds memory() const;
     std::int64_t longestPrompt() const;
-    void checkMemory() const;
     bool isComplete(RecordingWriter& writer, int sample) const;
     double record(RecordingWriter& writer, int sample);
 
@@ -193,33 +191,19 @@ std::uint64_t CaptureSession::State::fileBytes(std::int64_t promptTokens) const
     return perLayer * layerCount() + (kind == RecordKind::Full ? mapBytes(promptTokens) : 0);
 }
 
-std::uint64_t CaptureSession::State::memoryBytes() const
+/// Of the run with its recorder.
+MemoryNeeds CaptureSession::State::memory() const
 {
     const ModelConfig& config = files.config();
-    std::uint64_t weights = 0;
-    for (const TensorInfo& tensor : files.checkpoint().tensors()) {
-        weights += 4
-            * std::accumulate(tensor.shape.begin(), tensor.shape.end(), std::uint64_t{1},
-                [](std::uint64_t a, std::int64_t b) { return a * static_cast<std::uint64_t>(b); });
-    }
     const std::int64_t tokens = longestPrompt() + options.generate;
-    const auto threads = static_cast<std::int64_t>(
-        options.threads > 0 ? static_cast<unsigned>(options.threads) : std::thread::hardware_concurrency());
-    const std::uint64_t cache = product({config.numLayers, config.numKvHeads, tokens, 3 * config.headDim, 4});
-    const std::uint64_t hidden = product({tokens, 3 * config.hiddenSize + 3 * config.numHeads * config.headDim, 4});
-    const std::uint64_t blocks = product({threads, AttentionRecorder::blockRows, 2 * tokens + config.vocabSize, 4});
     const std::uint64_t bands
         = product({config.numHeads, tileSize, std::min<std::int64_t>(tokens / 4, 4096), 2 * 2 * 2});
-    return weights + cache + hidden + blocks + bands + RecordOptions().queueBytes;
-}
-
-void CaptureSession::State::checkMemory() const
-{
-    if (options.memoryLimit > 0 && memoryBytes() > options.memoryLimit) {
-        throw PromptError(fmt::format(
-            "--memory: the run needs about {} MiB, more than the limit of {} MiB; use fewer threads or shorter prompts",
-            memoryBytes() >> 20, options.memoryLimit >> 20));
-    }
+    const std::uint64_t norms = product({config.numHeads, tokens, 4, options.outputNorms ? 2 : 1});
+    const std::uint64_t recorder = bands + norms + RecordOptions().queueBytes;
+    MemoryNeeds needs = memoryNeeds(config, tokens, options.threads);
+    needs.resident += recorder;
+    needs.streamed += recorder;
+    return needs;
 }
 
 Transformer& CaptureSession::State::transformer()
@@ -229,6 +213,10 @@ Transformer& CaptureSession::State::transformer()
         load.threads = options.threads;
         load.adapter = options.adapter;
         load.progress = [this](double fraction) { return report("loading the model", fraction); };
+        const MemoryNeeds needs = memory();
+        load.placement = placeWeights(needs, options.memoryLimit);
+        if (load.placement == WeightPlacement::Streamed)
+            say(streamingRemark(needs));
         model = Transformer::load(files.checkpoint(), load);
     }
     return *model;
@@ -428,7 +416,9 @@ CaptureEstimate CaptureSession::estimate(bool timed)
     State& state = *m_state;
     CaptureEstimate result;
     result.kind = state.kind;
-    result.memoryBytes = state.memoryBytes();
+    const MemoryNeeds needs = state.memory();
+    result.placement = placeWeights(needs, state.options.memoryLimit);
+    result.memoryBytes = needs.of(result.placement);
     double tokens = 0.0;
     for (const PreparedPrompt& prompt : state.prompts) {
         const auto length = static_cast<std::int64_t>(prompt.ids.size());
@@ -455,7 +445,7 @@ CaptureEstimate CaptureSession::estimate(bool timed)
 CaptureSummary CaptureSession::run()
 {
     State& state = *m_state;
-    state.checkMemory();
+    placeWeights(state.memory(), state.options.memoryLimit); // refuses before anything is written
 
     RecordingInfo info;
     info.uuid = makeUuid();

@@ -20,6 +20,7 @@ namespace kvloupe {
 
 class Adapter;
 class Transformer;
+enum class WeightPlacement;
 
 /// What `kvloupe capture` is asked to do; the command line and the Record dialog both end up here.
 struct CaptureOptions {
@@ -41,7 +42,8 @@ struct CaptureOptions {
     std::string role; ///< empty: what the adapter says
     std::string command; ///< for the recording, prompt text left out
     int threads = 0; ///< 0 = all cores
-    std::uint64_t memoryLimit = 0; ///< bytes, 0 = none
+    /// Bytes; 0 = what is available. Weights that do not fit stay in their file and are read piece by piece.
+    std::uint64_t memoryLimit = 0;
     bool overwrite = false;
     bool resume = false;
     bool merge = true;
@@ -60,6 +62,7 @@ struct CaptureEstimate {
     std::uint64_t fileBytes = 0; ///< before compression; maps typically shrink to about half
     std::uint64_t mapBytes = 0; ///< of these
     std::uint64_t memoryBytes = 0;
+    WeightPlacement placement = {}; ///< what `memoryBytes` is of
     std::optional<double> seconds; ///< from a timed run of the model on the first tokens
 };
 
