@@ -56,7 +56,7 @@ namespace {
 bool wouldBeMissed(std::string_view name)
 {
     const bool isInLayer = name.starts_with("model.layers.") || name.starts_with("blk.");
-    const bool isWeight = name.ends_with(".weight") || name.ends_with(".bias");
+    const bool isWeight = name.ends_with(".weight") || name.ends_with(".bias") || name.ends_with(".sinks");
     return isInLayer && isWeight && name.find("attn_rot_embd") == std::string_view::npos;
 }
 

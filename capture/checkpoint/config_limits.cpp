@@ -2,12 +2,12 @@
 
 #include "capture/checkpoint/config_limits.h"
 
+#include "capture/checkpoint/architecture.h"
 #include "capture/checkpoint/checkpoint_error.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
 #include <cmath>
 
 namespace kvloupe {
@@ -15,7 +15,7 @@ namespace kvloupe {
 void checkArchitecture(std::string_view architecture, std::string_view field, const FieldError& fail)
 {
     const auto known = knownArchitectures();
-    if (std::ranges::find(known, architecture) == known.end())
+    if (findArchitecture(architecture) == nullptr)
         fail(field,
             fmt::format(
                 "the architecture {} is not known (known: {})", inQuotes(architecture), fmt::join(known, ", ")));
@@ -47,6 +47,11 @@ void checkConsistency(const ModelConfig& config, const FieldError& fail)
             fail("RoPE scaling",
                 fmt::format("found the amplitude {}, expected a positive number", rope.attentionScaling));
     }
+    if (std::ssize(config.layers) != config.numLayers)
+        fail("layers", fmt::format("found options of {}, expected {}", config.layers.size(), config.numLayers));
+    for (const LayerOptions& layer : config.layers)
+        if (layer.window < 0 || layer.rope < 0 || layer.rope >= std::ssize(config.ropes))
+            fail("layers", "a window or a RoPE is out of range");
     if (!(config.attentionScale > 0 && std::isfinite(config.attentionScale)))
         fail("attention scale", fmt::format("found {}, expected a positive number", config.attentionScale));
     if (config.bosId >= config.vocabSize)

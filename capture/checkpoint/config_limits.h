@@ -18,6 +18,7 @@ inline constexpr std::int64_t largestHeadDim = 4096;
 inline constexpr std::int64_t largestWidth = 1 << 20;
 inline constexpr std::int64_t largestVocabulary = 1 << 24;
 inline constexpr std::int64_t largestContext = std::int64_t{1} << 40;
+inline constexpr double largestReal = 1e30; ///< a float32 number
 
 /// Says "FIELD: PROBLEM" in the words of the file at hand and throws.
 using FieldError = std::function<void(std::string_view field, std::string_view problem)>;

@@ -2,6 +2,7 @@
 
 #include "capture/checkpoint/gguf_checkpoint.h"
 
+#include "capture/checkpoint/architecture.h"
 #include "capture/checkpoint/sha256.h"
 
 #include <fmt/format.h>
@@ -19,10 +20,15 @@ using NamePair = std::pair<std::string_view, std::string_view>;
 constexpr std::array<NamePair, 3> modelNames
     = {{{"token_embd", "model.embed_tokens"}, {"output_norm", "model.norm"}, {"output", "lm_head"}}};
 
-constexpr std::array<NamePair, 9> layerNames
+constexpr std::array<NamePair, 12> layerNames
     = {{{"attn_norm", "input_layernorm"}, {"ffn_norm", "post_attention_layernorm"}, {"attn_q", "self_attn.q_proj"},
-        {"attn_k", "self_attn.k_proj"}, {"attn_v", "self_attn.v_proj"}, {"attn_output", "self_attn.o_proj"},
+        {"attn_k", "self_attn.k_proj"}, {"attn_v", "self_attn.v_proj"}, {"attn_qkv", "self_attn.qkv_proj"},
+        {"attn_output", "self_attn.o_proj"}, {"attn_q_norm", "self_attn.q_norm"}, {"attn_k_norm", "self_attn.k_norm"},
         {"ffn_gate", "mlp.gate_proj"}, {"ffn_up", "mlp.up_proj"}, {"ffn_down", "mlp.down_proj"}}};
+/// Where outputs are normalised, Hugging Face's post_attention_layernorm is that of attention's output.
+constexpr std::array<NamePair, 3> outputNormNames = {{{"post_attention_norm", "post_attention_layernorm"},
+    {"ffn_norm", "pre_feedforward_layernorm"}, {"post_ffw_norm", "post_feedforward_layernorm"}}};
+constexpr std::array<NamePair, 1> fusedNames = {{{"ffn_up", "mlp.gate_up_proj"}}};
 
 std::string_view lookUp(std::span<const NamePair> names, std::string_view name)
 {
@@ -30,9 +36,19 @@ std::string_view lookUp(std::span<const NamePair> names, std::string_view name)
     return found == names.end() ? std::string_view{} : found->second;
 }
 
+std::string_view layerName(const Architecture& architecture, std::string_view name)
+{
+    std::string_view known;
+    if (architecture.outputNorms)
+        known = lookUp(outputNormNames, name);
+    if (architecture.fusedProjections && known.empty())
+        known = lookUp(fusedNames, name);
+    return known.empty() ? lookUp(layerNames, name) : known;
+}
+
 } // namespace
 
-std::string huggingFaceName(std::string_view name)
+std::string huggingFaceName(const Architecture& architecture, std::string_view name)
 {
     const std::size_t dot = name.rfind('.');
     if (dot == std::string_view::npos)
@@ -45,7 +61,7 @@ std::string huggingFaceName(std::string_view name)
     if (!stem.starts_with("blk.") || second == std::string_view::npos)
         return std::string(name);
     const std::string_view layer = stem.substr(4, second - 4);
-    const auto known = lookUp(layerNames, stem.substr(second + 1));
+    const auto known = layerName(architecture, stem.substr(second + 1));
     return known.empty() ? std::string(name) : fmt::format("model.layers.{}.{}{}", layer, known, suffix);
 }
 
@@ -53,11 +69,14 @@ GgufCheckpoint::GgufCheckpoint(const std::filesystem::path& path)
     : Checkpoint(path)
     , m_file(path)
 {
+    ModelConfig config = configFromGguf(m_file);
+    const Architecture& architecture = *findArchitecture(config.architecture);
+    m_isPermuted = architecture.ggufPermuted;
     std::vector<TensorInfo> tensors;
     std::vector<std::span<const std::byte>> storage;
     for (const GgufTensor& tensor : m_file.tensors()) {
         TensorInfo info;
-        info.name = huggingFaceName(tensor.name);
+        info.name = huggingFaceName(architecture, tensor.name);
         info.shape.assign(tensor.dimensions.rbegin(), tensor.dimensions.rend());
         const auto type = dataTypeOfGgml(tensor.type);
         if (!type)
@@ -67,7 +86,7 @@ GgufCheckpoint::GgufCheckpoint(const std::filesystem::path& path)
         tensors.push_back(std::move(info));
         storage.push_back(tensor.bytes);
     }
-    adopt(configFromGguf(m_file), std::move(tensors), std::move(storage));
+    adopt(std::move(config), std::move(tensors), std::move(storage));
 }
 
 std::string GgufCheckpoint::sha256() const
@@ -87,8 +106,9 @@ std::string GgufCheckpoint::format() const
 
 bool GgufCheckpoint::isPermuted(const TensorInfo& tensor) const
 {
-    return tensor.name.find(".self_attn.q_proj.") != std::string::npos
-        || tensor.name.find(".self_attn.k_proj.") != std::string::npos;
+    return m_isPermuted
+        && (tensor.name.find(".self_attn.q_proj.") != std::string::npos
+            || tensor.name.find(".self_attn.k_proj.") != std::string::npos);
 }
 
 // llama.cpp's convert_hf_to_gguf.py, LlamaModel.permute: within a head, Hugging Face's first and second half become the

@@ -7,7 +7,10 @@
 
 namespace kvloupe {
 
-/// A model in one GGUF file. Undoes the converter's permutation of the query and key rows of llama models.
+struct Architecture;
+
+/// A model in one GGUF file. Undoes the converter's permutation of the query and key rows of llama and
+/// SmolLM3 models.
 class GgufCheckpoint final : public Checkpoint {
 public:
     explicit GgufCheckpoint(const std::filesystem::path& path);
@@ -22,9 +25,10 @@ private:
     const MappedFile& fileOf(std::span<const std::byte>) const override { return m_file.mapping(); }
 
     GgufFile m_file;
+    bool m_isPermuted = false;
 };
 
 /// The Hugging Face name of a tensor that GGUF calls `name`; `name` itself when it is not one we know.
-std::string huggingFaceName(std::string_view name);
+std::string huggingFaceName(const Architecture& architecture, std::string_view name);
 
 } // namespace kvloupe

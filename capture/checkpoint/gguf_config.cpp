@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-#include "capture/checkpoint/checkpoint_error.h"
+#include "capture/checkpoint/architecture.h"
 #include "capture/checkpoint/config_limits.h"
 #include "capture/checkpoint/gguf_file.h"
+#include "capture/checkpoint/gguf_rope.h"
 #include "capture/checkpoint/model_config.h"
-#include "capture/checkpoint/tensor_types.h"
+#include "capture/checkpoint/rope_scaling.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -17,12 +18,6 @@ namespace kvloupe {
 namespace {
 
 using nlohmann::ordered_json;
-
-const GgufTensor* findTensor(const GgufFile& file, std::string_view name)
-{
-    const auto found = std::ranges::find(file.tensors(), name, &GgufTensor::name);
-    return found == file.tensors().end() ? nullptr : &*found;
-}
 
 /// Metadata of the model as JSON; the tokenizer's lists, which are most of a GGUF header, stay out.
 std::string describe(const GgufFile& file)
@@ -57,45 +52,67 @@ std::optional<std::int64_t> uniformInteger(const GgufFile& file, const std::stri
     return values.front();
 }
 
-RopeVariant readRope(const GgufFile& file, const std::string& prefix, int headDim)
+/// What would change the numbers and is not computed here.
+void refuseUnsupported(const GgufFile& file, const std::string& prefix)
 {
-    RopeVariant rope;
-    rope.theta = file.findReal(prefix + "rope.freq_base").value_or(10000.0);
-    rope.frequencies = plainFrequencies(rope.theta, headDim);
-    const auto rotated = file.findInteger(prefix + "rope.dimension_count", 1, largestHeadDim);
-    if (rotated && *rotated != headDim)
-        throw file.error(prefix + "rope.dimension_count",
-            fmt::format("rotates {} of {} values of a head, only whole heads are supported", *rotated, headDim));
-    const std::string scaling(file.findString(prefix + "rope.scaling.type").value_or("none"));
-    auto factor = file.findReal(prefix + "rope.scaling.factor");
-    if (scaling != "none" && scaling != "linear")
-        throw file.error(prefix + "rope.scaling.type",
-            fmt::format("RoPE scaling {} is not supported (supported: none, linear)", inQuotes(scaling)));
-    if (scaling == "linear" && !factor)
-        throw file.error(prefix + "rope.scaling.factor", "is missing, linear RoPE scaling needs it");
-    if (scaling == "none")
-        factor = file.findReal(prefix + "rope.scale_linear");
-    const FieldError fail = [&](std::string_view field, std::string_view problem) { throw file.error(field, problem); };
-    if (factor) {
-        checkRopeFactor(*factor, prefix + "rope.scaling.factor", fail);
-        rope.scaling = "linear";
-        for (float& frequency : rope.frequencies)
-            frequency /= static_cast<float>(*factor);
+    for (const char* const key : {"attn_logit_softcapping", "final_logit_softcapping"})
+        if (file.findReal(prefix + key).value_or(0) != 0)
+            throw file.error(prefix + key, "soft-capping is not supported");
+    for (const char* const key : {"logit_scale", "residual_scale", "embedding_scale"})
+        if (file.findReal(prefix + key).value_or(1) != 1)
+            throw file.error(prefix + key, "is not supported");
+    if (file.findInteger(prefix + "expert_count", 0, largestWidth).value_or(0) != 0)
+        throw file.error(prefix + "expert_count", "mixtures of experts are not supported");
+    if (!file.findBool(prefix + "attention.causal").value_or(true))
+        throw file.error(prefix + "attention.causal", "attention that is not causal is not supported");
+}
+
+/// Which layers of Gemma 3 have a window: all but every n-th.
+std::vector<bool> layersThatSlide(const GgufFile& file, const std::string& prefix, std::size_t layers)
+{
+    const auto nth = static_cast<std::size_t>(
+        file.findInteger(prefix + "attention.sliding_window_pattern", 1, largestLayerCount).value_or(6));
+    std::vector<bool> result(layers);
+    for (std::size_t i = 0; i < layers; ++i)
+        result[i] = (i + 1) % nth != 0;
+    return result;
+}
+
+void readLayers(const GgufFile& file, const std::string& prefix, const Architecture& architecture, ModelConfig& config)
+{
+    using Windows = Architecture::Windows;
+    const std::string key = prefix + "attention.sliding_window";
+    const std::int64_t window = file.findInteger(key, 0, largestContext).value_or(0);
+    const auto layers = static_cast<std::size_t>(config.numLayers);
+    config.layers.resize(layers);
+    if (architecture.windows == Windows::AllButEveryNth) {
+        const auto slides = window == 0 ? std::vector<bool>(layers) : layersThatSlide(file, prefix, layers);
+        for (std::size_t i = 0; i < layers; ++i)
+            config.layers[i] = {.window = slides[i] ? window : 0, .rope = slides[i] ? 1 : 0};
+        return;
     }
-    // Llama 3.1 and later: one divisor per rotary pair, written by the converter.
-    if (const GgufTensor* const tensor = findTensor(file, "rope_freqs.weight")) {
-        std::vector<float> divisors(rope.frequencies.size());
-        if (dataTypeOfGgml(tensor->type) != DataType::F32 || tensor->bytes.size() != divisors.size() * sizeof(float))
-            throw file.error(
-                "tensor 'rope_freqs.weight'", fmt::format("expected {} values of type F32", divisors.size()));
-        dequantize(DataType::F32, tensor->bytes, divisors);
-        rope.scaling = "llama3";
-        for (std::size_t i = 0; i < divisors.size(); ++i) {
-            checkRopeFactor(static_cast<double>(divisors[i]), "tensor 'rope_freqs.weight'", fail);
-            rope.frequencies[i] /= divisors[i];
-        }
-    }
-    return rope;
+    // Files of Mistral's models are of architecture llama.
+    const bool everyLayer = architecture.windows == Windows::EveryLayer || architecture.name == "llama";
+    if (!everyLayer && window != 0 && window < config.maxPositions)
+        throw file.error(key, "does not say which layers have the window, which is not supported");
+    if (architecture.ropeFreeLayers)
+        config.ropes.push_back(withoutRope(config.headDim));
+    constexpr std::size_t ropeFreeInterval = 4; // llama.cpp knows no other
+    for (std::size_t i = 0; i < layers; ++i)
+        config.layers[i] = {.window = everyLayer ? window : 0,
+            .rope = architecture.ropeFreeLayers && (i + 1) % ropeFreeInterval == 0 ? 1 : 0};
+}
+
+/// Gemma 3's largest model divides by another number than its head dimension, which no key tells.
+double attentionScaleOf(
+    const GgufFile& file, const std::string& prefix, const Architecture& architecture, const ModelConfig& config)
+{
+    constexpr int layersOfGemma27B = 62;
+    const auto scale = file.findReal(prefix + "attention.scale");
+    if (scale && *scale != 0)
+        return *scale;
+    const bool perHead = architecture.ownAttentionScale && config.numLayers == layersOfGemma27B;
+    return 1.0 / std::sqrt(perHead ? config.hiddenSize / config.numHeads : config.headDim);
 }
 
 } // namespace
@@ -106,6 +123,7 @@ ModelConfig configFromGguf(const GgufFile& file)
     const FieldError fail = [&](std::string_view field, std::string_view problem) { throw file.error(field, problem); };
     config.architecture = file.requireString("general.architecture");
     checkArchitecture(config.architecture, "general.architecture", fail);
+    const Architecture& architecture = *findArchitecture(config.architecture);
     config.name = file.findString("general.name").value_or("");
     const std::string prefix = config.architecture + ".";
     const auto required = [&](const char* key, std::int64_t largest) {
@@ -121,9 +139,7 @@ ModelConfig configFromGguf(const GgufFile& file)
     config.numKvHeads = static_cast<int>(
         uniformInteger(file, prefix + "attention.head_count_kv", largestHeadCount).value_or(config.numHeads));
     config.maxPositions = file.requireInteger(prefix + "context_length", 1, largestContext);
-    const auto experts = file.findInteger(prefix + "expert_count", 0, largestWidth);
-    if (experts.value_or(0) != 0)
-        throw file.error(prefix + "expert_count", "mixtures of experts are not supported");
+    refuseUnsupported(file, prefix);
 
     const auto keyLength = file.findInteger(prefix + "attention.key_length", 1, largestHeadDim);
     const auto valueLength = file.findInteger(prefix + "attention.value_length", 1, largestHeadDim);
@@ -140,11 +156,22 @@ ModelConfig configFromGguf(const GgufFile& file)
         throw file.error(prefix + "attention.layer_norm_rms_epsilon", "is missing from the metadata");
     // Written as float32; the shortest decimal number with that value is what the model was trained with.
     config.rmsNormEps = std::stod(fmt::format("{}", static_cast<float>(*epsilon)));
-    config.attentionScale = 1.0 / std::sqrt(static_cast<double>(config.headDim));
-    config.ropes = {readRope(file, prefix, config.headDim)};
-    config.layers.resize(static_cast<std::size_t>(config.numLayers));
+    if (config.headDim % 2 != 0)
+        throw file.error(prefix + "attention.key_length",
+            fmt::format("found {}, rotary embedding needs an even number", config.headDim));
+    config.attentionScale = attentionScaleOf(file, prefix, architecture, config);
+    RopeConfig rope = readRope(file, prefix, architecture, config.headDim, config.maxPositions);
+    config.ropes = std::move(rope.ropes);
+    readLayers(file, prefix, architecture, config);
+    config.maxPositions = rope.maxPositions;
+    config.activation = architecture.activation;
+    config.fusedProjections = architecture.fusedProjections;
+    config.qkNorm = architecture.qkNorm;
+    config.outputNorms = architecture.outputNorms;
+    if (architecture.scaledEmbeddings)
+        config.embeddingScale = std::sqrt(static_cast<double>(config.hiddenSize));
 
-    const GgufTensor* const embedding = findTensor(file, "token_embd.weight");
+    const GgufTensor* const embedding = file.findTensor("token_embd.weight");
     const auto vocabulary = file.findInteger(prefix + "vocab_size", 1, largestVocabulary);
     if (!vocabulary && (embedding == nullptr || embedding->dimensions.size() != 2))
         throw file.error("tensor 'token_embd.weight'", "is missing");
@@ -153,10 +180,11 @@ ModelConfig configFromGguf(const GgufFile& file)
         throw file.error("tensor 'token_embd.weight'", fmt::format("a vocabulary of {} is too large", vocabSize));
     config.vocabSize = static_cast<int>(vocabSize);
 
-    config.tiedEmbeddings = findTensor(file, "output.weight") == nullptr;
-    config.qkvBias = findTensor(file, "blk.0.attn_q.bias") != nullptr;
-    config.outputBias = findTensor(file, "blk.0.attn_output.bias") != nullptr;
-    config.mlpBias = findTensor(file, "blk.0.ffn_gate.bias") != nullptr;
+    config.tiedEmbeddings = file.findTensor("output.weight") == nullptr;
+    const auto has = [&](const char* name) { return file.findTensor(name) != nullptr; };
+    config.qkvBias = has("blk.0.attn_q.bias") || has("blk.0.attn_qkv.bias");
+    config.outputBias = has("blk.0.attn_output.bias");
+    config.mlpBias = has("blk.0.ffn_down.bias");
     config.bosId
         = static_cast<std::int32_t>(file.findInteger("tokenizer.ggml.bos_token_id", 0, largestVocabulary).value_or(-1));
     for (const char* const key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"})

@@ -313,6 +313,12 @@ CheckpointError GgufFile::error(std::string_view key, std::string_view problem) 
     return CheckpointError(fmt::format("{}: {}: {}", path().string(), key, problem));
 }
 
+const GgufTensor* GgufFile::findTensor(std::string_view name) const
+{
+    const auto found = std::ranges::find(m_tensors, name, &GgufTensor::name);
+    return found == m_tensors.end() ? nullptr : &*found;
+}
+
 const GgufValue* GgufFile::find(std::string_view key) const
 {
     const auto found = m_metadata.find(key);

@@ -56,6 +56,7 @@ public:
     const std::map<std::string, GgufValue, std::less<>>& metadata() const { return m_metadata; }
     std::span<const GgufTensor> tensors() const { return m_tensors; }
 
+    const GgufTensor* findTensor(std::string_view name) const; ///< nullptr if there is none
     bool has(std::string_view key) const { return m_metadata.find(key) != m_metadata.end(); }
 
     /// Typed values; empty when the key is absent, CheckpointError when it holds another type or a value outside the

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
+#include "capture/checkpoint/architecture.h"
 #include "capture/checkpoint/bounded_json.h"
 #include "capture/checkpoint/checkpoint_error.h"
 #include "capture/checkpoint/config_limits.h"
+#include "capture/checkpoint/config_reader.h"
 #include "capture/checkpoint/model_config.h"
+#include "capture/checkpoint/rope_config.h"
+#include "capture/checkpoint/rope_scaling.h"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <numbers>
-#include <optional>
 
 namespace kvloupe {
 
@@ -21,157 +23,166 @@ using nlohmann::json;
 
 constexpr JsonLimits configLimits{.bytes = std::size_t{4} << 20, .depth = 32};
 
-/// One JSON object of a config file. A field that is null counts as absent, as in transformers.
-class ConfigReader {
-public:
-    ConfigReader(const json& object, std::string where)
-        : m_object(object)
-        , m_where(std::move(where))
-    {
-    }
-
-    const json* find(const char* field) const
-    {
-        const auto found = m_object.find(field);
-        return found == m_object.end() || found->is_null() ? nullptr : &*found;
-    }
-
-    [[noreturn]] void fail(std::string_view field, std::string_view problem) const
-    {
-        throw CheckpointError(fmt::format("{}: {}: {}", m_where, field, problem));
-    }
-
-    std::optional<std::int64_t> findInteger(const char* field, std::int64_t minimum, std::int64_t maximum) const
-    {
-        const json* const value = find(field);
-        if (value == nullptr)
-            return std::nullopt;
-        if (!value->is_number_integer())
-            fail(field, fmt::format("found a {}, expected an integer", value->type_name()));
-        if (value->is_number_unsigned() && value->get<std::uint64_t>() >> 63 != 0)
-            fail(field, fmt::format("found {}, expected {} to {}", value->get<std::uint64_t>(), minimum, maximum));
-        const auto number = value->get<std::int64_t>();
-        if (number < minimum || number > maximum)
-            fail(field, fmt::format("found {}, expected {} to {}", number, minimum, maximum));
-        return number;
-    }
-
-    int requireInteger(const char* field, std::int64_t maximum) const
-    {
-        const auto value = findInteger(field, 1, maximum);
-        if (!value)
-            fail(field, "is missing");
-        return static_cast<int>(*value);
-    }
-
-    double real(const char* field, std::optional<double> fallback) const
-    {
-        const json* const value = find(field);
-        if (value == nullptr && fallback)
-            return *fallback;
-        if (value == nullptr)
-            fail(field, "is missing");
-        if (!value->is_number())
-            fail(field, fmt::format("found a {}, expected a number", value->type_name()));
-        return value->get<double>();
-    }
-
-    bool boolean(const char* field, bool fallback) const
-    {
-        const json* const value = find(field);
-        if (value != nullptr && !value->is_boolean())
-            fail(field, fmt::format("found a {}, expected true or false", value->type_name()));
-        return value == nullptr ? fallback : value->get<bool>();
-    }
-
-    std::string string(const char* field, const char* fallback) const
-    {
-        const json* const value = find(field);
-        if (value != nullptr && !value->is_string())
-            fail(field, fmt::format("found a {}, expected a string", value->type_name()));
-        return value == nullptr ? fallback : value->get<std::string>();
-    }
-
-    /// One id or a list of ids.
-    std::vector<std::int32_t> ids(const char* field) const
-    {
-        const json* const value = find(field);
-        std::vector<std::int32_t> result;
-        if (value == nullptr)
-            return result;
-        for (const json& id : value->is_array() ? *value : json::array({*value})) {
-            if (!id.is_number_unsigned() || id.get<std::uint64_t>() > static_cast<std::uint64_t>(largestVocabulary))
-                fail(field, "expected a token id or a list of token ids");
-            result.push_back(id.get<std::int32_t>());
-        }
-        std::ranges::sort(result);
-        result.erase(std::unique(result.begin(), result.end()), result.end());
-        return result;
-    }
-
-private:
-    const json& m_object;
-    std::string m_where;
-};
-
-/// Llama 3.1's rule (transformers, modeling_rope_utils.py, _compute_llama3_parameters): long wavelengths are divided by
-/// `factor`, short ones stay, those between are blended.
-void scaleAsLlama3(const ConfigReader& scaling, RopeVariant& rope)
-{
-    const auto factor = static_cast<float>(scaling.real("factor", std::nullopt));
-    const auto low = static_cast<float>(scaling.real("low_freq_factor", std::nullopt));
-    const auto high = static_cast<float>(scaling.real("high_freq_factor", std::nullopt));
-    const auto context = static_cast<float>(scaling.real("original_max_position_embeddings", std::nullopt));
-    if (!(factor >= 1 && low > 0 && high > low && context >= 1))
-        scaling.fail("factor", "factor, low_freq_factor, high_freq_factor and context do not fit together");
-    for (float& frequency : rope.frequencies) {
-        const float wavelength = 2 * std::numbers::pi_v<float> / frequency;
-        const float share = std::clamp((context / wavelength - low) / (high - low), 0.0F, 1.0F);
-        frequency = (1 - share) * frequency / factor + share * frequency;
-    }
-}
-
-RopeVariant readRope(const ConfigReader& config, const std::string& where, int headDim)
-{
-    // transformers 5 writes rope_parameters, which holds theta too; before it was rope_theta and rope_scaling.
-    const char* const field = config.find("rope_parameters") != nullptr ? "rope_parameters" : "rope_scaling";
-    const json* const object = config.find(field);
-    RopeVariant rope;
-    rope.theta = config.real("rope_theta", 10000.0);
-    if (object == nullptr) {
-        rope.frequencies = plainFrequencies(rope.theta, headDim);
-        return rope;
-    }
-    if (!object->is_object())
-        config.fail(field, fmt::format("found a {}, expected an object", object->type_name()));
-    const ConfigReader scaling(*object, fmt::format("{}: {}", where, field));
-    const FieldError fail = [&](std::string_view name, std::string_view problem) { scaling.fail(name, problem); };
-    rope.theta = scaling.real("rope_theta", rope.theta);
-    rope.scaling = scaling.string("rope_type", scaling.string("type", "default").c_str());
-    if (!(rope.theta >= 1) || scaling.real("partial_rotary_factor", 1.0) != 1.0)
-        scaling.fail("rope_theta", "theta below 1 or a partial rotation is not supported");
-    rope.frequencies = plainFrequencies(rope.theta, headDim);
-    if (rope.scaling == "linear") {
-        const double factor = scaling.real("factor", std::nullopt);
-        checkRopeFactor(factor, "factor", fail);
-        for (float& frequency : rope.frequencies)
-            frequency /= static_cast<float>(factor);
-    } else if (rope.scaling == "llama3") {
-        scaleAsLlama3(scaling, rope);
-    } else if (rope.scaling != "default") {
-        scaling.fail("rope_type",
-            fmt::format(
-                "RoPE scaling {} is not supported (supported: default, linear, llama3)", inQuotes(rope.scaling)));
-    }
-    return rope;
-}
-
-std::string architectureOf(const ConfigReader& config)
+const Architecture& architectureOf(const ConfigReader& config)
 {
     const std::string type = config.string("model_type", "");
     if (type.empty())
         config.fail("model_type", "is missing");
-    return type;
+    checkArchitecture(type, "model_type", [&](auto field, auto problem) { config.fail(field, problem); });
+    return *findArchitecture(type);
+}
+
+/// What would change the numbers and is not computed here.
+void refuseUnsupported(const ConfigReader& config)
+{
+    for (const char* const field : {"attn_logit_softcapping", "final_logit_softcapping"})
+        if (config.real(field, 0) != 0)
+            config.fail(field, "soft-capping is not supported");
+    for (const char* const field : {"num_local_experts", "num_experts", "n_routed_experts"})
+        if (config.findInteger(field, 0, largestWidth).value_or(0) != 0)
+            config.fail(field, "mixtures of experts are not supported");
+    if (config.boolean("use_bidirectional_attention", false))
+        config.fail("use_bidirectional_attention", "attention that is not causal is not supported");
+    if (!config.boolean("is_causal", true))
+        config.fail("is_causal", "attention that is not causal is not supported");
+    if (config.find("quantization_config") != nullptr)
+        config.fail("quantization_config",
+            "weights quantised by GPTQ, AWQ, bitsandbytes and the like are not supported; give the original checkpoint "
+            "or a GGUF file");
+}
+
+void readSizes(const ConfigReader& config, const Architecture& architecture, ModelConfig& result)
+{
+    const auto integer = [&](const char* field, std::int64_t maximum, int fallback) {
+        return static_cast<int>(config.positiveInteger(field, maximum, fallback));
+    };
+    result.numLayers = integer("num_hidden_layers", largestLayerCount, 0);
+    result.hiddenSize = integer("hidden_size", largestWidth, 0);
+    result.intermediateSize = integer("intermediate_size", largestWidth, 0);
+    result.vocabSize = integer("vocab_size", largestVocabulary, architecture.vocabSize);
+    result.numHeads = integer("num_attention_heads", largestHeadCount, architecture.numHeads);
+    result.numKvHeads = integer("num_key_value_heads", largestHeadCount,
+        architecture.numKvHeads != 0 ? architecture.numKvHeads : result.numHeads);
+    int headDim = architecture.headDim;
+    if (headDim == 0 && config.find("head_dim") == nullptr) {
+        if (result.hiddenSize % result.numHeads != 0)
+            config.fail("num_attention_heads",
+                fmt::format("{} heads do not divide the hidden size {}", result.numHeads, result.hiddenSize));
+        headDim = result.hiddenSize / result.numHeads;
+    }
+    result.headDim = integer("head_dim", largestHeadDim, headDim);
+    if (result.headDim % 2 != 0)
+        config.fail("head_dim", fmt::format("found {}, rotary embedding needs an even number", result.headDim));
+}
+
+Activation readActivation(const ConfigReader& config, const Architecture& architecture)
+{
+    const char* const field = config.find("hidden_activation") != nullptr ? "hidden_activation" : "hidden_act";
+    const std::string name = config.string(field, "");
+    if (name.empty())
+        return architecture.activation;
+    if (name == "silu")
+        return Activation::Silu;
+    if (name == "gelu_pytorch_tanh")
+        return Activation::GeluTanh;
+    config.fail(field, fmt::format("found {}, only 'silu' and 'gelu_pytorch_tanh' are supported", inQuotes(name)));
+}
+
+void readBiases(const ConfigReader& config, const Architecture& architecture, ModelConfig& result)
+{
+    const bool configured = config.boolean("attention_bias", false);
+    switch (architecture.attentionBias) {
+    case Architecture::AttentionBias::None:
+        break;
+    case Architecture::AttentionBias::Qkv:
+        result.qkvBias = true;
+        break;
+    case Architecture::AttentionBias::Configured:
+        result.qkvBias = result.outputBias = configured;
+        break;
+    }
+    result.mlpBias = architecture.configuredMlpBias && config.boolean("mlp_bias", false);
+}
+
+/// SmolLM3: 1 for layers with RoPE. By default every fourth has none.
+std::vector<bool> layersWithRope(const ConfigReader& config, const Architecture& architecture, std::size_t layers)
+{
+    std::vector<bool> result(layers, true);
+    if (!architecture.ropeFreeLayers)
+        return result;
+    const auto listed = config.integers("no_rope_layers", 0, 1);
+    if (config.find("no_rope_layers") != nullptr && listed.size() < layers)
+        config.fail("no_rope_layers", fmt::format("found {} numbers for {} layers", listed.size(), layers));
+    const std::int64_t interval = config.positiveInteger("no_rope_layer_interval", largestLayerCount, 4);
+    for (std::size_t i = 0; i < layers; ++i)
+        result[i] = listed.empty() ? (i + 1) % static_cast<std::size_t>(interval) != 0 : listed[i] != 0;
+    return result;
+}
+
+std::vector<bool> layersThatSlide(
+    const ConfigReader& config, const Architecture& architecture, std::size_t layers, const std::vector<bool>& withRope)
+{
+    using Windows = Architecture::Windows;
+    std::vector<bool> result(layers, false);
+    if (architecture.windows == Windows::None)
+        return result;
+    if (architecture.windows == Windows::EveryLayer)
+        return std::vector<bool>(layers, true);
+    const auto listed = config.strings("layer_types");
+    if (!listed.empty() && listed.size() != layers)
+        config.fail("layer_types", fmt::format("found {} kinds for {} layers", listed.size(), layers));
+    const auto first
+        = static_cast<std::size_t>(config.findInteger("max_window_layers", 0, largestLayerCount).value_or(28));
+    const auto nth = static_cast<std::size_t>(config.positiveInteger("sliding_window_pattern", largestLayerCount, 6));
+    for (std::size_t i = 0; i < layers; ++i) {
+        if (!listed.empty() && listed[i] != "full_attention" && listed[i] != "sliding_attention")
+            config.fail("layer_types", fmt::format("found {}, which is not supported", inQuotes(listed[i])));
+        if (!listed.empty())
+            result[i] = listed[i] == "sliding_attention";
+        else if (architecture.windows == Windows::AfterMaxWindowLayers)
+            result[i] = i >= first;
+        else if (architecture.windows == Windows::AllButEveryNth)
+            result[i] = (i + 1) % nth != 0;
+        else
+            result[i] = !withRope[i];
+    }
+    return result;
+}
+
+/// The window of layers that slide; 0: there is none.
+std::int64_t readWindow(const ConfigReader& config, const Architecture& architecture)
+{
+    using Windows = Architecture::Windows;
+    const bool mustBeAskedFor
+        = architecture.windows == Windows::AfterMaxWindowLayers || architecture.windows == Windows::WithoutRope;
+    if (mustBeAskedFor && !config.boolean("use_sliding_window", false))
+        return 0;
+    const std::int64_t fallback = config.mentions("sliding_window") ? 0 : architecture.window;
+    return config.findInteger("sliding_window", 1, largestContext).value_or(fallback);
+}
+
+void readLayers(const ConfigReader& config, const Architecture& architecture, ModelConfig& result)
+{
+    const auto layers = static_cast<std::size_t>(result.numLayers);
+    result.layers.resize(layers);
+    const auto withRope = layersWithRope(config, architecture, layers);
+    const auto slides = layersThatSlide(config, architecture, layers, withRope);
+    const std::int64_t window = readWindow(config, architecture);
+    if (std::ranges::find(withRope, false) != withRope.end())
+        result.ropes.push_back(withoutRope(result.headDim));
+    for (std::size_t i = 0; i < layers; ++i) {
+        result.layers[i].window = slides[i] ? window : 0;
+        result.layers[i].rope = (architecture.localRope ? slides[i] : !withRope[i]) ? 1 : 0;
+    }
+    if (architecture.localRope && window == 0 && std::ranges::find(slides, true) != slides.end())
+        config.fail("sliding_window", "is missing");
+}
+
+/// Of the text's part or, where it says nothing, of the whole configuration.
+std::vector<std::int32_t> idsOf(const char* field, const ConfigReader& text, const ConfigReader& whole)
+{
+    const auto ids = text.ids(field);
+    return ids.empty() ? whole.ids(field) : ids;
 }
 
 } // namespace
@@ -180,48 +191,54 @@ ModelConfig configFromFolder(const std::filesystem::path& folder)
 {
     const std::filesystem::path path = folder / "config.json";
     const json document = readJsonObject(path, configLimits);
-    const ConfigReader config(document, path.string());
-    const FieldError fail = [&](std::string_view field, std::string_view problem) { config.fail(field, problem); };
+    const ConfigReader whole(document, path.string());
+    const Architecture& architecture = architectureOf(whole);
+    // Models that see describe their text part in an object of its own.
+    const ConfigReader config
+        = architecture.textModelType.empty() ? whole : whole.object("text_config").value_or(whole);
+    refuseUnsupported(whole);
+    refuseUnsupported(config);
 
     ModelConfig result;
-    result.architecture = architectureOf(config);
-    checkArchitecture(result.architecture, "model_type", fail);
-    result.name = config.string("_name_or_path", "");
-    result.numLayers = config.requireInteger("num_hidden_layers", largestLayerCount);
-    result.hiddenSize = config.requireInteger("hidden_size", largestWidth);
-    result.intermediateSize = config.requireInteger("intermediate_size", largestWidth);
-    result.vocabSize = config.requireInteger("vocab_size", largestVocabulary);
-    result.numHeads = config.requireInteger("num_attention_heads", largestHeadCount);
-    result.numKvHeads
-        = static_cast<int>(config.findInteger("num_key_value_heads", 1, largestHeadCount).value_or(result.numHeads));
-    const auto headDim = config.findInteger("head_dim", 1, largestHeadDim);
-    if (!headDim && result.hiddenSize % result.numHeads != 0)
-        config.fail("num_attention_heads",
-            fmt::format("{} heads do not divide the hidden size {}", result.numHeads, result.hiddenSize));
-    result.headDim = static_cast<int>(headDim.value_or(result.hiddenSize / result.numHeads));
-    result.maxPositions = config.findInteger("max_position_embeddings", 1, largestContext).value_or(2048);
-    result.rmsNormEps = config.real("rms_norm_eps", 1e-6);
-    if (const std::string activation = config.string("hidden_act", "silu"); activation != "silu")
-        config.fail("hidden_act", fmt::format("found {}, only 'silu' is supported", inQuotes(activation)));
-    result.tiedEmbeddings = config.boolean("tie_word_embeddings", false);
-    result.qkvBias = result.outputBias = config.boolean("attention_bias", false);
-    result.mlpBias = config.boolean("mlp_bias", false);
-    result.attentionScale = 1.0 / std::sqrt(static_cast<double>(result.headDim));
-    result.ropes = {readRope(config, path.string(), result.headDim)};
-    result.layers.resize(static_cast<std::size_t>(result.numLayers));
+    result.architecture = architecture.name;
+    result.name = whole.string("_name_or_path", "");
+    readSizes(config, architecture, result);
+    result.rmsNormEps = config.real("rms_norm_eps", architecture.rmsNormEps);
+    result.activation = readActivation(config, architecture);
+    result.tiedEmbeddings
+        = whole.boolean("tie_word_embeddings", config.boolean("tie_word_embeddings", architecture.tiedEmbeddings));
+    readBiases(config, architecture, result);
+    result.fusedProjections = architecture.fusedProjections;
+    result.qkNorm = architecture.qkNorm;
+    result.outputNorms = architecture.outputNorms;
+    result.normOffset = architecture.offsetNorms ? 1 : 0;
+    result.embeddingScale = architecture.scaledEmbeddings ? std::sqrt(static_cast<double>(result.hiddenSize)) : 1.0;
+    const double scaleOf = architecture.ownAttentionScale && config.find("query_pre_attn_scalar") != nullptr
+        ? config.positiveReal("query_pre_attn_scalar")
+        : architecture.ownAttentionScale ? architecture.headDim
+                                         : result.headDim;
+    result.attentionScale = 1.0 / std::sqrt(scaleOf);
+    const std::int64_t maxPositions
+        = config.positiveInteger("max_position_embeddings", largestContext, architecture.maxPositions);
+    RopeConfig rope = readRope(config, architecture, result.headDim, maxPositions);
+    result.ropes = std::move(rope.ropes);
+    result.maxPositions = rope.maxPositions;
+    readLayers(config, architecture, result);
 
-    const auto bos = config.ids("bos_token_id");
+    const auto bos = idsOf("bos_token_id", config, whole);
     result.bosId = bos.empty() ? -1 : bos.front();
-    result.eosIds = config.ids("eos_token_id");
+    result.eosIds = idsOf("eos_token_id", config, whole);
     const std::filesystem::path generationPath = folder / "generation_config.json";
     if (std::filesystem::exists(generationPath)) {
         const json generation = readJsonObject(generationPath, configLimits);
-        const auto eosIds = ConfigReader(generation, generationPath.string()).ids("eos_token_id");
-        if (!eosIds.empty())
+        const ConfigReader reader(generation, generationPath.string());
+        if (const auto eosIds = reader.ids("eos_token_id"); !eosIds.empty())
             result.eosIds = eosIds;
+        if (const auto bosIds = reader.ids("bos_token_id"); result.bosId < 0 && !bosIds.empty())
+            result.bosId = bosIds.front();
     }
     result.json = document.dump();
-    checkConsistency(result, fail);
+    checkConsistency(result, [&](std::string_view field, std::string_view problem) { config.fail(field, problem); });
     return result;
 }
 

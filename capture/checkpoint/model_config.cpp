@@ -2,17 +2,11 @@
 
 #include "capture/checkpoint/model_config.h"
 
+#include "capture/checkpoint/architecture.h"
+
 #include <fmt/format.h>
 
-#include <array>
-
 namespace kvloupe {
-
-namespace {
-
-constexpr std::array<std::string_view, 1> architectures = {"llama"};
-
-}
 
 const RopeVariant& ModelConfig::rope(int layer) const
 {
@@ -26,7 +20,10 @@ std::int64_t ModelConfig::window(int layer) const
 
 std::vector<std::string_view> knownArchitectures()
 {
-    return {architectures.begin(), architectures.end()};
+    std::vector<std::string_view> names;
+    for (const Architecture& architecture : architectures())
+        names.push_back(architecture.name);
+    return names;
 }
 
 std::vector<std::pair<std::string, std::vector<std::int64_t>>> requiredTensors(const ModelConfig& config)

@@ -6,13 +6,19 @@
 
 namespace kvloupe {
 
+float plainPower(double theta, int headDim, std::size_t i)
+{
+    const float exponent = static_cast<float>(2 * i) / static_cast<float>(headDim);
+    return static_cast<float>(std::pow(static_cast<double>(static_cast<float>(theta)), static_cast<double>(exponent)));
+}
+
 std::vector<float> plainFrequencies(double theta, int headDim)
 {
     // One rounding of the exact value can be one unit in the last place off from these two, which is 4e-5 radians
     // after 700 tokens.
     std::vector<float> frequencies;
-    for (int i = 0; i < headDim / 2; ++i)
-        frequencies.push_back(1.0F / static_cast<float>(std::pow(theta, 2.0 * i / headDim)));
+    for (std::size_t i = 0; i < static_cast<std::size_t>(headDim / 2); ++i)
+        frequencies.push_back(1.0F / plainPower(theta, headDim, i));
     return frequencies;
 }
 
@@ -26,8 +32,10 @@ std::vector<float> RopeVariant::frequenciesOf(std::int64_t tokens) const
         return frequencies;
     // transformers, _compute_dynamic_ntk_parameters.
     const auto dim = static_cast<double>(2 * frequencies.size());
-    const double length = static_cast<double>(tokens) / static_cast<double>(originalContext);
-    const double grown = theta * std::pow(dynamicFactor * length - (dynamicFactor - 1), dim / (dim - 2));
+    const auto factor = static_cast<float>(dynamicFactor);
+    const float length = factor * static_cast<float>(tokens) / static_cast<float>(originalContext);
+    const float stretch = std::pow(length - (factor - 1), static_cast<float>(dim / (dim - 2)));
+    const float grown = static_cast<float>(theta) * stretch;
     return plainFrequencies(grown, static_cast<int>(2 * frequencies.size()));
 }
 

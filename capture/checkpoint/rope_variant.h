@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -31,6 +32,8 @@ struct RopeVariant {
     bool switchesBetween(std::int64_t tokensBefore, std::int64_t tokensAfter) const;
 };
 
+/// theta^(2i / headDim).
+float plainPower(double theta, int headDim, std::size_t i);
 /// 1 / theta^(2i / headDim), [headDim / 2].
 std::vector<float> plainFrequencies(double theta, int headDim);
 

@@ -80,6 +80,17 @@ std::optional<DataType> dataTypeOf(std::string_view dtype)
     return std::nullopt;
 }
 
+/// Models that see keep their text part under a prefix, whose place transformers has changed. The rest of such a model
+/// keeps its names, which no architecture needs.
+std::string nameInTextModel(const std::string& name)
+{
+    for (const std::string_view prefix : {"language_model.model.", "model.language_model."})
+        if (name.starts_with(prefix))
+            return "model." + name.substr(prefix.size());
+    constexpr std::string_view head = "language_model.lm_head.";
+    return name.starts_with(head) ? "lm_head." + name.substr(head.size()) : name;
+}
+
 } // namespace
 
 SafetensorsCheckpoint::SafetensorsCheckpoint(const std::filesystem::path& folder)
@@ -122,12 +133,13 @@ SafetensorsCheckpoint::SafetensorsCheckpoint(const std::filesystem::path& folder
             if (listed != index.end() && listed->second != shardName)
                 continue; // the index decides which copy counts
             const auto type = dataTypeOf(entry.dtype);
-            if (!type && needed.contains(entry.name))
+            const std::string name = nameInTextModel(entry.name);
+            if (!type && needed.contains(name))
                 throw CheckpointError(fmt::format("{}: tensor {}: type {} is not supported (supported: F32, F16, BF16)",
                     shard.path().string(), inQuotes(entry.name), entry.dtype));
             if (!type)
                 continue; // position ids and masks of other programs, which no architecture reads
-            tensors.push_back({entry.name, entry.shape, *type});
+            tensors.push_back({name, entry.shape, *type});
             storage.push_back(entry.bytes);
         }
     }

@@ -489,7 +489,7 @@ def main():
     out = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, "architectures.h5")
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    with h5py.File(out, "w", libver="latest") as file:
+    with h5py.File(out, "w", libver=("v110", "v110")) as file:
         file.attrs["versions"] = json.dumps({"torch": torch.__version__, "transformers": transformers.__version__, "gguf": "0.19.0"})
         make_cases(file)
         make_published(file)

@@ -2,6 +2,7 @@
 
 #include "capture/checkpoint/checkpoint.h"
 
+#include "capture/checkpoint/architecture.h"
 #include "capture/checkpoint/checkpoint_summary.h"
 #include "capture/checkpoint/gguf_checkpoint.h"
 #include "capture/checkpoint/sha256.h"
@@ -131,14 +132,23 @@ TEST(Checkpoint, TakesOneUnshardedFile)
 
 TEST(Checkpoint, NamesTensorsAsHuggingFaceDoes)
 {
-    EXPECT_EQ(huggingFaceName("token_embd.weight"), "model.embed_tokens.weight");
-    EXPECT_EQ(huggingFaceName("output.weight"), "lm_head.weight");
-    EXPECT_EQ(huggingFaceName("blk.17.ffn_norm.weight"), "model.layers.17.post_attention_layernorm.weight");
-    EXPECT_EQ(huggingFaceName("blk.3.attn_q.bias"), "model.layers.3.self_attn.q_proj.bias");
-    EXPECT_EQ(huggingFaceName("rope_freqs.weight"), "rope_freqs.weight");
-    EXPECT_EQ(huggingFaceName("blk.3.attn_q_norm.weight"), "blk.3.attn_q_norm.weight");
+    const auto nameOf = [](const char* architecture, std::string_view name) {
+        return huggingFaceName(*findArchitecture(architecture), name);
+    };
+    EXPECT_EQ(nameOf("llama", "token_embd.weight"), "model.embed_tokens.weight");
+    EXPECT_EQ(nameOf("llama", "output.weight"), "lm_head.weight");
+    EXPECT_EQ(nameOf("llama", "blk.17.ffn_norm.weight"), "model.layers.17.post_attention_layernorm.weight");
+    EXPECT_EQ(nameOf("llama", "blk.3.attn_q.bias"), "model.layers.3.self_attn.q_proj.bias");
+    EXPECT_EQ(nameOf("llama", "rope_freqs.weight"), "rope_freqs.weight");
+    EXPECT_EQ(nameOf("llama", "blk.3.ffn_gate_inp.weight"), "blk.3.ffn_gate_inp.weight");
+    EXPECT_EQ(nameOf("qwen3", "blk.3.attn_q_norm.weight"), "model.layers.3.self_attn.q_norm.weight");
+    EXPECT_EQ(nameOf("phi3", "blk.3.attn_qkv.weight"), "model.layers.3.self_attn.qkv_proj.weight");
+    EXPECT_EQ(nameOf("phi3", "blk.3.ffn_up.weight"), "model.layers.3.mlp.gate_up_proj.weight");
+    EXPECT_EQ(nameOf("gemma3", "blk.3.ffn_norm.weight"), "model.layers.3.pre_feedforward_layernorm.weight");
+    EXPECT_EQ(nameOf("gemma3", "blk.3.post_attention_norm.weight"), "model.layers.3.post_attention_layernorm.weight");
+    EXPECT_EQ(nameOf("gemma3", "blk.3.post_ffw_norm.weight"), "model.layers.3.post_feedforward_layernorm.weight");
     for (const char* const odd : {"", ".", "blk.", "blk..", "blk.1", "blk.1.weight", "noDot"})
-        EXPECT_EQ(huggingFaceName(odd), odd);
+        EXPECT_EQ(nameOf("llama", odd), odd);
 }
 
 TEST(Checkpoint, OpensTheRealModel)

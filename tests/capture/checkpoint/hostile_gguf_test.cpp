@@ -103,10 +103,20 @@ std::vector<Mutation> containerMutations()
     };
 }
 
+auto withYarn(const char* key, float value)
+{
+    return [=](auto& b) {
+        b.add("llama.rope.scaling.type", "yarn")
+            .add("llama.rope.scaling.factor", 4.0f)
+            .add(std::string("llama.rope.scaling.") + key, value);
+    };
+}
+
 std::vector<Mutation> modelMutations()
 {
     return {
-        {"architecture", set("general.architecture", "mamba"), "the architecture 'mamba' is not known (known: llama)"},
+        {"architecture", set("general.architecture", "mamba"),
+            "the architecture 'mamba' is not known (known: gemma3, llama, mistral, phi3, qwen2, qwen3, smollm3)"},
         {"no architecture", drop("general.architecture"), "general.architecture: is missing"},
         {"architecture is a number", set("general.architecture", 7u), "found a uint32 value, expected a string"},
         {"no layers", set("llama.block_count", 0u), "llama.block_count: found 0, expected 1 to 1024"},
@@ -126,14 +136,28 @@ std::vector<Mutation> modelMutations()
         {"epsilon missing", drop("llama.attention.layer_norm_rms_epsilon"), "layer_norm_rms_epsilon: is missing"},
         {"epsilon NaN", set("llama.attention.layer_norm_rms_epsilon", std::numeric_limits<float>::quiet_NaN()),
             "RMS norm epsilon: found nan"},
-        {"theta", set("llama.rope.freq_base", 0.0f), "RoPE theta: found 0"},
+        {"theta", set("llama.rope.freq_base", 0.0f), "llama.rope.freq_base: found 0, expected a positive number"},
         {"theta infinite", set("llama.rope.freq_base", std::numeric_limits<float>::infinity()),
-            "RoPE theta: found inf"},
-        {"yarn", set("llama.rope.scaling.type", "yarn"), "RoPE scaling 'yarn' is not supported"},
+            "llama.rope.freq_base: found inf"},
+        {"theta below one", set("llama.rope.freq_base", 0.5f), "found 0.5, expected a number of at least 1"},
+        {"scaling", set("llama.rope.scaling.type", "ntk"),
+            "RoPE scaling 'ntk' is not supported (supported: none, linear, longrope, yarn)"},
+        {"yarn without a factor", set("llama.rope.scaling.type", "yarn"),
+            "rope.scaling.factor: is missing, yarn RoPE scaling needs it"},
+        {"yarn with an amplitude of its own", withYarn("yarn_attn_factor", 1.5f), "an amplitude other than YaRN's own"},
+        {"yarn in part", withYarn("yarn_ext_factor", 0.5f), "YaRN in part is not supported"},
+        {"yarn with a multiplier", withYarn("yarn_log_multiplier", 0.1f), "yarn_log_multiplier: is not supported"},
+        {"yarn with a wrong range", withYarn("yarn_beta_slow", 64.0f), "do not fit together"},
+        {"long rope without factors", set("llama.rope.scaling.type", "longrope"),
+            "LongRoPE needs rope_factors_long.weight"},
+        {"window", set("llama.attention.sliding_window", 4096.0f), "found a float32 value, expected an integer"},
+        {"soft-capping", set("llama.final_logit_softcapping", 30.0f), "soft-capping is not supported"},
+        {"logit scale", set("llama.logit_scale", 0.5f), "llama.logit_scale: is not supported"},
+        {"attention scale", set("llama.attention.scale", -1.0f), "attention scale: found -1"},
         {"linear without a factor", set("llama.rope.scaling.type", "linear"), "rope.scaling.factor: is missing"},
         {"negative factor",
             [](auto& b) { b.add("llama.rope.scaling.type", "linear").add("llama.rope.scaling.factor", -2.0f); },
-            "found the factor -2"},
+            "llama.rope.scaling.factor: found -2, expected a positive number"},
         {"part of a head rotated", set("llama.rope.dimension_count", 8u), "rotates 8 of 16 values of a head"},
         {"experts", set("llama.expert_count", 8u), "mixtures of experts are not supported"},
         {"rope factors of another size",
@@ -145,7 +169,7 @@ std::vector<Mutation> modelMutations()
             [](auto& b) {
                 b.tensors.push_back({"rope_freqs.weight", {8}, 0, std::string(32, '\0'), -1});
             },
-            "found the factor 0"},
+            "tensor 'rope_freqs.weight': found 0, expected positive numbers"},
         {"vocabulary", set("llama.vocab_size", 41u), "found shape [40, 32], expected [41, 32]"},
         {"beginning of sequence", set("tokenizer.ggml.bos_token_id", 40u), "40 is outside the vocabulary of 40"},
         {"end of sequence", set("tokenizer.ggml.eos_token_id", 99u), "99 is outside the vocabulary of 40"},
@@ -212,8 +236,9 @@ TEST(HostileGguf, IsRefusedWhenALayerHoldsAWeightThatWouldBeIgnored)
     builder.tensors.push_back({"blk.0.attn_q_norm.weight", {16}, 0, std::string(64, '\0'), -1});
     const TemporaryFolder folder;
     builder.write(folder.path() / "extra.gguf");
-    EXPECT_NE(refusal(folder.path() / "extra.gguf")
-                  .find("tensor 'blk.0.attn_q_norm.weight' is one too many: architecture llama with 1 layers"),
+    EXPECT_NE(
+        refusal(folder.path() / "extra.gguf")
+            .find("tensor 'model.layers.0.self_attn.q_norm.weight' is one too many: architecture llama with 1 layers"),
         std::string::npos)
         << refusal(folder.path() / "extra.gguf");
 }
