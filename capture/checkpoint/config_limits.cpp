@@ -21,12 +21,6 @@ void checkArchitecture(std::string_view architecture, std::string_view field, co
                 "the architecture {} is not known (known: {})", inQuotes(architecture), fmt::join(known, ", ")));
 }
 
-void checkRopeFactor(double factor, std::string_view field, const FieldError& fail)
-{
-    if (!(factor > 0 && std::isfinite(factor)))
-        fail(field, fmt::format("found the factor {}, expected a positive number", factor));
-}
-
 void checkConsistency(const ModelConfig& config, const FieldError& fail)
 {
     if (config.numHeads % config.numKvHeads != 0)

@@ -27,9 +27,6 @@ using FieldError = std::function<void(std::string_view field, std::string_view p
 /// the vocabulary, a known architecture.
 void checkConsistency(const ModelConfig& config, const FieldError& fail);
 
-/// Throws, through `fail`, unless a frequency can be divided by it.
-void checkRopeFactor(double factor, std::string_view field, const FieldError& fail);
-
 /// Throws, through `fail`, the list of architectures that can be run unless `architecture` is one of them.
 void checkArchitecture(std::string_view architecture, std::string_view field, const FieldError& fail);
 
