@@ -24,7 +24,7 @@ namespace kvloupe {
 namespace {
 
 constexpr std::array manualFiles{"window.md", "figures.md", "methods.md", "measures.md", "results.md", "tasks.md",
-    "command-line.md", "recording-format.md", "live-caches.md", "adapters.md"};
+    "command-line.md", "recording-format.md", "live-caches.md", "adapters.md", "models.md"};
 constexpr int deepestHeading = 3;
 
 QString readPage(const QString& file)
