@@ -36,6 +36,13 @@ TEST(ModelsCommand, GivesTheSameAsJson)
         result["parameters"]);
     EXPECT_EQ(result["estimates"]["weight_bytes_float32"], 79232);
     EXPECT_EQ(result["estimates"]["cache_bytes_per_token"], 256);
+    const double atPeak
+        = result["estimates"]["prefill_flops"].get<double>() / result["estimates"]["peak_flops"].get<double>();
+    EXPECT_GT(atPeak, 0);
+    const auto seconds = result["estimates"]["prefill_seconds"].get<std::vector<double>>();
+    ASSERT_EQ(seconds.size(), 2U);
+    EXPECT_GT(seconds[0], atPeak); // no prefill runs at the peak
+    EXPECT_GT(seconds[1], seconds[0]);
     EXPECT_EQ(result["chat_template"]["family"], "");
 }
 
