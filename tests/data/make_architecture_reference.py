@@ -254,9 +254,9 @@ def rope(kind, theta=10000.0, **more):
     return {"rope_type": kind, "rope_theta": theta, **more}
 
 
-LLAMA3 = rope("llama3", 500000.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=32)
-YARN = rope("yarn", 1000000.0, factor=4.0, original_max_position_embeddings=32)
-LONGROPE = rope("longrope", short_factor=[1.0, 1.05, 1.1, 1.3], long_factor=[1.08, 1.5, 4.25, 9.0],
+LLAMA3 = rope("llama3", 200.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=32)
+YARN = rope("yarn", 100.0, factor=4.0, original_max_position_embeddings=32)
+LONGROPE = rope("longrope", 100.0, short_factor=[1.0, 1.05, 1.1, 1.3], long_factor=[1.08, 1.5, 4.25, 9.0],
                 original_max_position_embeddings=64, partial_rotary_factor=1.0)
 GEMMA_ROPE = {"full_attention": rope("linear", 1000000.0, factor=8.0), "sliding_attention": rope("default", 10000.0)}
 
@@ -338,10 +338,10 @@ def make_cases(file):
     case("mistral_window", mistral(sliding_window=16), "llama", 50)
     case("qwen2", qwen2(), "qwen2", 60, "qwen2")
     case("qwen2_window", qwen2(use_sliding_window=True, sliding_window=12, max_window_layers=1), "qwen2", 50)
-    case("qwen2_yarn", qwen2(rope_parameters={**YARN, "attention_factor": 1.25, "beta_fast": 16.0, "beta_slow": 2.0}), "qwen2", 90)
+    case("qwen2_yarn", qwen2(rope_parameters={**YARN, "attention_factor": 1.25, "beta_fast": 3.0, "beta_slow": 0.5}), "qwen2", 90)
     case("qwen3", qwen3(), "qwen3", 60, "qwen3")
     case("qwen3_window", qwen3(use_sliding_window=True, sliding_window=12, max_window_layers=2), "qwen3", 50)
-    case("qwen3_yarn", qwen3(rope_parameters={**YARN, "truncate": False, "mscale": 1.0, "mscale_all_dim": 0.5}), "qwen3", 90)
+    case("qwen3_yarn", qwen3(rope_parameters={**YARN, "beta_fast": 4.0, "truncate": False, "mscale": 1.0, "mscale_all_dim": 0.5}), "qwen3", 90)
     case("smollm3", smollm3(), "tied", 60, "smollm3")
     case("smollm3_interval", smollm3(no_rope_layer_interval=2, no_rope_layers=None), "tied", 60)
     case("phi3", phi3(), "phi3", 60)
@@ -391,6 +391,13 @@ def published_configs():
              "vision_config": {"hidden_size": 1152, "image_size": 896, "intermediate_size": 4304,
                                "model_type": "siglip_vision_model", "num_attention_heads": 16, "num_hidden_layers": 27,
                                "patch_size": 14, "vision_use_head": False}}
+    qwen3_8b = {"architectures": ["Qwen3ForCausalLM"], "attention_bias": False, "attention_dropout": 0.0,
+                "bos_token_id": 151643, "eos_token_id": 151645, "head_dim": 128, "hidden_act": "silu", "hidden_size": 4096,
+                "intermediate_size": 12288, "max_position_embeddings": 40960, "max_window_layers": 36,
+                "model_type": "qwen3", "num_attention_heads": 32, "num_hidden_layers": 36, "num_key_value_heads": 8,
+                "rms_norm_eps": 1e-06, "rope_scaling": None, "rope_theta": 1000000, "sliding_window": None,
+                "tie_word_embeddings": False, "torch_dtype": "bfloat16", "use_cache": True, "use_sliding_window": False,
+                "vocab_size": 151936}
     linear8 = {"factor": 8.0, "rope_type": "linear"}
     return {
         "Llama-3.1-8B": llama31,
@@ -404,13 +411,10 @@ def published_configs():
                                                                      "type": "yarn"}},
         "DeepSeek-R1-Distill-Qwen-7B": {**qwen25, "eos_token_id": 151643, "max_position_embeddings": 131072,
                                         "rope_theta": 10000, "sliding_window": 4096, "use_mrope": False},
-        "Qwen3-8B": {"architectures": ["Qwen3ForCausalLM"], "attention_bias": False, "attention_dropout": 0.0,
-                     "bos_token_id": 151643, "eos_token_id": 151645, "head_dim": 128, "hidden_act": "silu", "hidden_size": 4096,
-                     "intermediate_size": 12288, "max_position_embeddings": 40960, "max_window_layers": 36,
-                     "model_type": "qwen3", "num_attention_heads": 32, "num_hidden_layers": 36, "num_key_value_heads": 8,
-                     "rms_norm_eps": 1e-06, "rope_scaling": None, "rope_theta": 1000000, "sliding_window": None,
-                     "tie_word_embeddings": False, "torch_dtype": "bfloat16", "use_cache": True, "use_sliding_window": False,
-                     "vocab_size": 151936},
+        "Qwen3-8B": qwen3_8b,
+        "Qwen3-8B with YaRN of other parameters": {**qwen3_8b, "rope_scaling": {
+            "factor": 4.0, "original_max_position_embeddings": 32768, "rope_type": "yarn", "beta_fast": 16.0, "beta_slow": 2.0,
+            "truncate": False, "mscale": 1.0, "mscale_all_dim": 0.5}},
         "SmolLM3-3B": {"architectures": ["SmolLM3ForCausalLM"], "attention_bias": False, "bos_token_id": None,
                        "eos_token_id": 128012, "hidden_act": "silu", "hidden_size": 2048, "intermediate_size": 11008,
                        "layer_types": ["full_attention"] * 36, "max_position_embeddings": 65536, "max_window_layers": 28,
