@@ -7,6 +7,7 @@
 #include "app/commands/suite_options.h"
 #include "capture/adapter/adapter.h"
 #include "capture/checkpoint/model_catalog.h"
+#include "capture/model/model_weights.h"
 #include "capture/recorder/capture_session.h"
 #include "capture/recorder/item_prompt.h"
 #include "core/progress/interrupt.h"
@@ -256,18 +257,26 @@ std::string_view kindName(RecordKind kind)
     return kind == RecordKind::Full ? "full" : kind == RecordKind::QueriesKeys ? "qk" : "stats";
 }
 
+std::string_view weightsAre(WeightPlacement placement)
+{
+    return placement == WeightPlacement::Resident ? "resident" : "streamed";
+}
+
 void printEstimate(const CaptureEstimate& estimate, bool json)
 {
     if (json) {
         nlohmann::json line{{"record", kindName(estimate.kind)}, {"file_bytes", estimate.fileBytes},
-            {"map_bytes", estimate.mapBytes}, {"memory_bytes", estimate.memoryBytes}};
+            {"map_bytes", estimate.mapBytes}, {"memory_bytes", estimate.memoryBytes},
+            {"weights", weightsAre(estimate.placement)}};
         line["seconds"] = estimate.seconds ? nlohmann::json(*estimate.seconds) : nlohmann::json();
         fmt::print("{}\n", line.dump());
         return;
     }
-    fmt::print("record   {}\nfile     {:.1f} MiB before compression, {:.1f} MiB of them maps\nmemory   {:.0f} MiB\n",
+    fmt::print("record   {}\nfile     {:.1f} MiB before compression, {:.1f} MiB of them maps\nmemory   {:.0f} MiB, "
+               "weights {}\n",
         kindName(estimate.kind), static_cast<double>(estimate.fileBytes) / (1 << 20),
-        static_cast<double>(estimate.mapBytes) / (1 << 20), static_cast<double>(estimate.memoryBytes) / (1 << 20));
+        static_cast<double>(estimate.mapBytes) / (1 << 20), static_cast<double>(estimate.memoryBytes) / (1 << 20),
+        weightsAre(estimate.placement));
     if (estimate.seconds) {
         fmt::print("forward  {:.1f} s without recording, from a timed run\n", *estimate.seconds);
     }
@@ -376,8 +385,9 @@ void addCaptureCommand(CLI::App& program)
         ->check(CLI::Range(0, 4096))
         ->type_name("N");
     command
-        ->add_option(
-            "--memory", arguments->memory, "Refuse to start a run that needs more than this, for example 900M or 4G")
+        ->add_option("--memory", arguments->memory,
+            "Memory to use, for example 900M or 4G (default: what is available); weights that do not fit are read from "
+            "their file piece by piece, and what does not fit even so is refused")
         ->type_name("LIMIT");
     command->add_flag("--estimate", arguments->estimate, "Print bytes, memory and time; record nothing");
     command->add_flag("--resume", arguments->resume, "Go on after the last complete sample");

@@ -42,6 +42,7 @@ struct Arguments {
     bool allowCodeExecution = false;
     std::string device = "cpu";
     int threads = 0;
+    std::string memory;
     std::string batchMemory;
     bool resume = false;
     bool overwrite = false;
@@ -81,6 +82,7 @@ EvaluationOptions evaluationOptions(const Arguments& arguments)
         : arguments.overwrite       ? ResultStoreMode::Replace
                                     : ResultStoreMode::New;
     options.threads = arguments.threads;
+    options.memoryLimit = byteCount(arguments.memory, "--memory");
     if (!arguments.batchMemory.empty())
         options.batchBytes = byteCount(arguments.batchMemory, "--batch-memory");
     return options;
@@ -180,6 +182,11 @@ void addEvaluateCommand(CLI::App& program)
     command->add_option("--threads", arguments->threads, "Threads to use (default: all cores)")
         ->check(CLI::Range(0, 4096))
         ->type_name("N");
+    command
+        ->add_option("--memory", arguments->memory,
+            "Memory for the model (default: what is available); weights that do not fit are read from their file")
+        ->check(parses([](const std::string& text) { byteCount(text, "--memory"); }))
+        ->type_name("LIMIT");
     command
         ->add_option("--batch-memory", arguments->batchMemory,
             "Caches that are decoded as one batch, for example 2G (default: 4G)")

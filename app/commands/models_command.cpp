@@ -124,13 +124,21 @@ TimeEstimate timeHere(const ModelEstimate& estimate)
     return {peak, seconds / greatestShare, seconds / leastShare};
 }
 
+/// What threads hold of weights that are streamed.
+std::uint64_t streamedBytes(const ModelEstimate& estimate)
+{
+    return static_cast<std::uint64_t>(estimate.streamedBytesPerThread)
+        * std::max(1U, std::thread::hardware_concurrency());
+}
+
 Json estimateJson(const ModelConfig& config)
 {
     const ModelEstimate estimate = estimateModel(config);
     const TimeEstimate time = timeHere(estimate);
-    return {{"weight_bytes_float32", estimate.weightBytes}, {"cache_bytes_per_token", estimate.cacheBytesPerToken},
-        {"prompt_tokens", estimatedPrompt}, {"prefill_flops", estimate.prefillFlops(estimatedPrompt)},
-        {"peak_flops", time.peakFlops}, {"prefill_seconds", {time.least, time.greatest}}};
+    return {{"weight_bytes_float32", estimate.weightBytes}, {"weight_bytes_streamed", streamedBytes(estimate)},
+        {"cache_bytes_per_token", estimate.cacheBytesPerToken}, {"prompt_tokens", estimatedPrompt},
+        {"prefill_flops", estimate.prefillFlops(estimatedPrompt)}, {"peak_flops", time.peakFlops},
+        {"prefill_seconds", {time.least, time.greatest}}};
 }
 
 Json configJson(const ModelConfig& config)
@@ -186,8 +194,10 @@ void inspectAsText(const std::filesystem::path& path, const CheckpointSummary& s
     }
     if (summary.config) {
         const ModelEstimate estimate = estimateModel(*summary.config);
-        fmt::print("memory     {} for the weights in float32, {} of keys and values per 1,000 tokens\n",
-            byteText(static_cast<std::uint64_t>(estimate.weightBytes)),
+        fmt::print(
+            "memory     {} for the weights in float32 ({} where they stay in their file), {} of keys and values per "
+            "1,000 tokens\n",
+            byteText(static_cast<std::uint64_t>(estimate.weightBytes)), byteText(streamedBytes(estimate)),
             byteText(static_cast<std::uint64_t>(1000 * estimate.cacheBytesPerToken)));
         const TimeEstimate time = timeHere(estimate);
         fmt::print("time       {:.2f} TFLOP for a prompt of {} tokens, {:.1f} to {:.1f} s if nothing else runs on this "

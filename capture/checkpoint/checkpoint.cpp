@@ -142,13 +142,19 @@ void Checkpoint::readFloat32(
     }
     if (tensor->shape.size() == 1)
         return count == 0 ? void() : readPermutedBias(*tensor, bytes, out);
+    std::size_t lowest = bytes.size() / rowBytes;
+    std::size_t end = 0; // of the stored rows that were read
     for (std::size_t row = 0; row < count; ++row) {
         const std::int64_t there = rowBegin + static_cast<std::int64_t>(row);
         const auto stored = static_cast<std::size_t>(storedRow(*tensor, there));
         const auto values = out.subspan(row * length, length);
         if (const auto bad = dequantizeFinite(tensor->type, bytes.subspan(stored * rowBytes, rowBytes), values))
             refuseNumber(*tensor, there, *bad, values[*bad]);
+        lowest = std::min(lowest, stored);
+        end = std::max(end, stored + 1);
     }
+    if (lowest < end)
+        releasePages(bytes.subspan(lowest * rowBytes, (end - lowest) * rowBytes));
 }
 
 void Checkpoint::prefetch(std::string_view name, std::int64_t rowBegin, std::int64_t rowEnd) const

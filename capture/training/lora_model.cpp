@@ -54,9 +54,11 @@ public:
         , m_scale(lora.m_alpha / static_cast<double>(lora.m_rank))
     {
         std::vector<std::int64_t> positions;
+        std::vector<std::int64_t> textTokens;
         for (const TrainingSequence& sequence : sequences) {
             m_lengths.push_back(std::ssize(sequence.ids));
             m_ids.insert(m_ids.end(), sequence.ids.begin(), sequence.ids.end());
+            textTokens.resize(m_ids.size(), m_lengths.back());
             positions.resize(m_ids.size());
             std::iota(positions.end() - m_lengths.back(), positions.end(), 0);
         }
@@ -64,7 +66,7 @@ public:
         for (const LayerOptions& layer : m_config.layers)
             m_unseen.try_emplace(layer.window, unseenCells(longest, layer.window));
         for (const RopeVariant& rope : m_config.ropes)
-            m_turns.push_back(turnsOf(RopeTable(rope, positions, std::vector(positions.size(), longest))));
+            m_turns.push_back(turnsOf(RopeTable(rope, positions, textTokens)));
 
         std::size_t begin = 0;
         const auto take = [&](std::int64_t rows, std::int64_t columns) {

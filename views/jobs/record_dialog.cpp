@@ -42,9 +42,11 @@ RecordDialog::RecordDialog(KvloupeProgram program, CaptureArguments arguments, Q
     addRecordingFields();
     addMachineField(m_base.threads);
     m_memory = new QLineEdit;
-    m_memory->setPlaceholderText(tr("no limit; for example 4G"));
+    m_memory->setPlaceholderText(tr("what is available; for example 4G"));
     form()->addField(QStringLiteral("memory"), tr("Memory &limit"), m_memory,
-        tr("A run that needs more than this is refused before it starts"));
+        tr("Weights that do not fit stay in their file and are read piece by piece; what does not fit even so is "
+           "refused "
+           "before it starts"));
     connect(m_memory, &QLineEdit::textChanged, this, [this] { changed(QStringLiteral("memory")); });
     addOutFields(tr("Recording to write"), tr("Recordings (*.h5)"));
     addBelowForm(m_estimate);

@@ -3,7 +3,9 @@
 #include "capture/training/lora_model.h"
 
 #include "capture/checkpoint/checkpoint.h"
+#include "capture/model/model_error.h"
 #include "capture/model/transformer.h"
+#include "tests/support/architecture_reference.h"
 #include "tests/support/temporary_folder.h"
 
 #include <gtest/gtest.h>
@@ -161,6 +163,33 @@ TEST(LoraModel, TextsThatShareAPassDoNotSeeEachOther)
     const float largest = std::ranges::max(together.values);
     for (std::size_t i = 0; i < together.values.size(); i += 7)
         EXPECT_NEAR(together.values[i], a.values[i] + b.values[i], 1e-3F * largest) << i;
+}
+
+class LoraOfArchitecture : public testing::TestWithParam<std::string> { };
+
+TEST_P(LoraOfArchitecture, HasTheLogitsOfTheForwardPass)
+{
+    const TemporaryFolder folder;
+    const ArchitectureCase reference(GetParam());
+    const auto model = Transformer::load(*Checkpoint::open(reference.writeFolder(folder)), {1, {}});
+    const std::vector<float> logits = LoraModel(*model, 2, 4.0, 1).logits(reference.ids);
+    KvCache cache = model->makeCache(64);
+    const PrefillResult expected = model->prefill(reference.ids, cache);
+    const std::size_t vocabulary = expected.lastLogits.size();
+    const float largest = std::ranges::max(expected.lastLogits, {}, [](float x) { return std::abs(x); });
+    for (std::size_t i = 0; i < vocabulary; ++i)
+        EXPECT_NEAR(logits[logits.size() - vocabulary + i], expected.lastLogits[i], 1e-4F * std::abs(largest)) << i;
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, LoraOfArchitecture,
+    testing::Values("gemma3", "mistral_window", "qwen2", "qwen3", "smollm3", "llama_yarn"),
+    [](const auto& named) { return named.param; });
+
+TEST(LoraModel, RefusesModelsWithFusedProjections)
+{
+    const TemporaryFolder folder;
+    const auto model = Transformer::load(*Checkpoint::open(ArchitectureCase("phi3").writeFolder(folder)), {1, {}});
+    EXPECT_THROW(LoraModel(*model, 2, 4.0, 1), ModelError);
 }
 
 } // namespace
