@@ -127,8 +127,9 @@ TimeEstimate timeHere(const ModelEstimate& estimate)
 /// What threads hold of weights that are streamed.
 std::uint64_t streamedBytes(const ModelEstimate& estimate)
 {
-    return static_cast<std::uint64_t>(estimate.streamedBytesPerThread)
+    const std::uint64_t pieces = static_cast<std::uint64_t>(estimate.streamedBytesPerThread)
         * std::max(1U, std::thread::hardware_concurrency());
+    return std::min(pieces, static_cast<std::uint64_t>(estimate.weightBytes));
 }
 
 Json estimateJson(const ModelConfig& config)

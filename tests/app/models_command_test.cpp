@@ -20,7 +20,9 @@ TEST(ModelsCommand, ExplainsAFolderInWords)
     EXPECT_EQ(run.status, 0) << run.err;
     EXPECT_THAT(run.out, HasSubstr("safetensors"));
     EXPECT_THAT(run.out, HasSubstr("36.8 % BF16 (10 tensors), 36.8 % F16 (10 tensors), 26.3 % F32 (9 tensors)"));
-    EXPECT_THAT(run.out, HasSubstr("79.2 kB for the weights in float32, 256.0 kB of keys and values per 1,000 tokens"));
+    EXPECT_THAT(run.out,
+        HasSubstr("79.2 kB for the weights in float32 (79.2 kB where they stay in their file), 256.0 kB of keys and "
+                  "values per 1,000 tokens"));
     EXPECT_THAT(run.out, HasSubstr("context 256"));
     EXPECT_THAT(run.out, HasSubstr("holds neither tokenizer.json nor tokenizer.model"));
     EXPECT_THAT(run.out, HasSubstr("can be run yes"));
