@@ -3,8 +3,9 @@
 """Time and memory of scripts/record_transformers.py beside a forward pass with output_attentions=True, which is what it replaces.
 
 usage: peer_output_attentions.py MODEL [--tokens 712,2048] [--turns 3] [--threads N]
-MODEL as for record_transformers.py; on Linux and a CPU. Prints for every length the best time of several turns, taken in turn, and
-how far memory rose above what the loaded model takes; ratios are to the eager pass that returns its maps and stores nothing.
+MODEL as for record_transformers.py; on Linux and a CPU. Prints for every length the best time of several turns, taken in turn (seconds
+that passed, and seconds of processors, which other programs disturb less), and how far memory rose above what the loaded model
+takes; ratios are to the eager pass that returns its maps and stores nothing. A recording includes the checks before it.
 """
 import argparse
 import json
@@ -29,9 +30,9 @@ def memory(field):
 def measured(action):
     before = memory("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins anew
-    began = time.perf_counter()
+    began = time.perf_counter(), time.process_time()
     action()
-    return time.perf_counter() - began, memory("VmHWM") - before
+    return time.perf_counter() - began[0], time.process_time() - began[1], memory("VmHWM") - before
 
 
 parser = argparse.ArgumentParser()
@@ -64,11 +65,13 @@ with tempfile.TemporaryDirectory() as folder:
 
         variants = {"forward, sdpa": lambda: forward("sdpa"), "forward, eager, output_attentions": lambda: forward("eager", output_attentions=True),
                     "record stats": lambda: record("stats"), "record qk": lambda: record("qk"), "record full": lambda: record("full")}
-        best = dict.fromkeys(variants, (float("inf"), 0))
+        turns = {name: [] for name in variants}
         for _ in range(options.turns):
             for name, action in variants.items():
-                best[name] = min(best[name], measured(action))
+                turns[name].append(measured(action))
+        best = {name: [min(numbers) for numbers in zip(*turns[name])] for name in variants}
         base = best["forward, eager, output_attentions"]
-        for name, (seconds, rise) in best.items():
-            print(f"{tokens:6} tokens  {name:34} {seconds:7.2f} s  {rise / 2**20:7.0f} MiB  time x {seconds / base[0]:.2f}  memory x {rise / base[1]:.2f}",
-                  flush=True)
+        for name, numbers in best.items():
+            ratios = [number / other for number, other in zip(numbers, base)]
+            print(f"{tokens:6} tokens  {name:34} {numbers[0]:7.2f} s (x {ratios[0]:.2f})  {numbers[1]:7.2f} s of processors (x {ratios[1]:.2f})  "
+                  f"{numbers[2] / 2**20:6.0f} MiB (x {ratios[2]:.2f})", flush=True)

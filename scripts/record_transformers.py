@@ -490,7 +490,7 @@ def padded(frequencies, head_dim):
 class RopeTable:
     """What /model/rope holds, and which row of it a layer is turned with."""
 
-    def __init__(self, rotations, head_dim):
+    def __init__(self, rotations, windows, head_dim):
         self.rotations = rotations
         self.head_dim = head_dim
         self.known = bool(rotations)
@@ -500,9 +500,10 @@ class RopeTable:
         self.exists = bool(orders)
         order = orders.pop() if orders else ()
         self.channels = list(order) if list(order) != sorted(order) else None
-        keys = []  # buffers in order of their first layer; "none" for layers without RoPE
+        # Rows as `kvloupe capture` orders them: of layers without a window, with one, without RoPE.
+        keys = []
         self.variant = {}
-        for layer, rotation in sorted(rotations.items()):
+        for layer, rotation in sorted(rotations.items(), key=lambda item: (item[1] is None, windows[item[0]] > 0, item[0])):
             key = "none" if rotation is None else (id(rotation.module), rotation.buffer)
             if key not in keys:
                 keys.append(key)
@@ -723,12 +724,13 @@ def record(args):
         subject.model.set_attn_implementation(INTERFACE)
         vocabulary = subject.model.get_input_embeddings().weight.shape[0]
         prepared = [prepare(prompt, subject.tokenizer, token_bytes, args.chat, vocabulary) for prompt in prompts]
-        call = subject.calls(prepared[0].ids[:CHECKED_TOKENS])[0]
+        calls = subject.calls(prepared[0].ids[:CHECKED_TOKENS])
+        call = calls[0]
         check_selection(args, subject.config.num_hidden_layers, call.query.shape[0])
         subject.check_against_eager(prepared[0].ids)
         subject.vocab_size = subject.forward(prepared[0].ids[:1]).logits.shape[-1]
         subject.scale = call.scale
-        rope = RopeTable(subject.rotations(prepared[0].ids[-1]), call.query.shape[-1])
+        rope = RopeTable(subject.rotations(prepared[0].ids[-1]), {layer: c.window for layer, c in calls.items()}, call.query.shape[-1])
         if not rope.known:
             say("the rotation of queries and keys is of an unknown kind: the recording says nothing about it, methods that need it refuse")
         check_room(prepared, args.generate, getattr(subject.config, "max_position_embeddings", None), rope.exists)

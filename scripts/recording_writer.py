@@ -372,6 +372,11 @@ def hide_invisible(logits, begin, first, window):
         logits[:, :, :left].masked_fill_(keys[:left] <= queries - window, HIDDEN)
 
 
+def sorted_rows(cells):
+    """Ascending. On a CPU by numpy, which sorts with vector instructions."""
+    return torch.from_numpy(np.sort(cells.numpy(), -1)) if cells.device.type == "cpu" else cells.sort(-1).values
+
+
 def softmax_rows(logits, first, visible=None):
     """Probabilities, and the statistics of every row: log-sum-exp, entropy, mass on the sinks, largest probability; with
     `visible` (keys that each row sees) also Gini coefficient and masses of the largest. `logits` are overwritten."""
@@ -386,10 +391,11 @@ def softmax_rows(logits, first, visible=None):
             "row_sink_mass": probabilities[..., :max(0, SINKS - first)].sum(-1),
             "row_max": total[..., 0].reciprocal()}
     if visible is not None:
-        ascending = probabilities.sort(-1).values
-        columns = ascending.shape[-1]
-        weights = 2 * (torch.arange(1, columns + 1, device=logits.device) - columns + visible[:, None]) - visible[:, None] - 1
-        rows["row_gini"] = (ascending * weights).sum(-1) / (visible * ascending.sum(-1))
+        ascending = sorted_rows(probabilities)
+        # 0 for the largest; what is not visible is 0 and comes first.
+        behind = torch.arange(ascending.shape[-1] - 1, -1, -1, dtype=ascending.dtype, device=ascending.device)
+        mass = ascending.sum(-1)
+        rows["row_gini"] = ((visible - 1) * mass - 2 * (ascending @ behind)) / (visible * mass)
         rows["row_top_mass"] = torch.stack([ascending[..., -count:].sum(-1) for count in TOP_MASSES], -1)
     return probabilities, rows
 

@@ -56,7 +56,7 @@ MODELS = {
              [280] * 3, [0] * 3),
     "smollm3": (hf.SmolLM3ForCausalLM, {"no_rope_layers": [1, 0, 1]}, [0] * 3, [0, 1, 0]),
     "gemma3": (hf.Gemma3ForCausalLM, {"sliding_window": 33, "query_pre_attn_scalar": 8, "head_dim": 8,
-                                      "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]}, [33, 0, 33], [0, 1, 0]),
+                                      "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]}, [33, 0, 33], [1, 0, 1]),
     "glm4, neighbouring channels": (hf.Glm4ForCausalLM, {"head_dim": 8, "partial_rotary_factor": 0.5}, [0] * 3, [0] * 3),
     "gpt-neox, some channels": (hf.GPTNeoXForCausalLM, {"rotary_pct": 0.5}, [0] * 3, [0] * 3),
     "gpt2, no rotation": (hf.GPT2LMHeadModel, {"n_embd": 32, "n_layer": 3, "n_head": 4}, [0] * 3, [0] * 3),

@@ -57,10 +57,10 @@ TEST(TransformersRecording, SaysWhatEachLayerIsLike)
         variants.push_back(gemma.layer(0, layer).ropeVariant);
     }
     EXPECT_THAT(windows, ElementsAre(33, 0, 33));
-    EXPECT_THAT(variants, ElementsAre(0, 1, 0));
+    EXPECT_THAT(variants, ElementsAre(1, 0, 1));
     ASSERT_EQ(gemma.model().inverseFrequencies.size(), 2U);
-    EXPECT_NEAR(gemma.model().inverseFrequencies[0][1], 0.1, 1e-7) << "base 10,000 of layers with a window";
-    EXPECT_NEAR(gemma.model().inverseFrequencies[1][1], 0.0316228, 1e-7) << "base 1,000,000 of the others";
+    EXPECT_NEAR(gemma.model().inverseFrequencies[1][1], 0.1, 1e-7) << "base 10,000 of layers with a window";
+    EXPECT_NEAR(gemma.model().inverseFrequencies[0][1], 0.0316228, 1e-7) << "base 1,000,000 of the others";
     EXPECT_THAT(gemma.layer(0, 0).mapHeads, ElementsAre(1));
     EXPECT_THAT(gemma.layer(0, 2).mapHeads, IsEmpty());
 }
