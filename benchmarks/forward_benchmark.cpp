@@ -4,9 +4,11 @@
 // the same run on as many threads. Prints one JSON object.
 //
 //   forward_benchmark MODEL [--tokens 712,2048] [--threads 2] [--repeat 5] [--decode 16] [--streamed [--cold]]
+//       [--last-logits]
 //
 // --streamed leaves the weights in their files; --cold has the kernel forget the files before every pass and before
 // every decoded token. Both print how long reading the files alone takes, as cold or warm as the passes find them.
+// --last-logits measures passes that give the last logits alone as well.
 
 #include "capture/checkpoint/checkpoint.h"
 #include "capture/model/blas_info.h"
@@ -142,6 +144,7 @@ int main(int argc, char** argv)
     int decoded = 16;
     bool streamed = false;
     bool cold = false;
+    bool lastAlone = false;
     program.add_option("model", modelPath)->required();
     program.add_option("--tokens", lengths)->delimiter(',');
     program.add_option("--threads", threads);
@@ -149,6 +152,7 @@ int main(int argc, char** argv)
     program.add_option("--decode", decoded);
     CLI::Option* const streams = program.add_flag("--streamed", streamed);
     program.add_flag("--cold", cold)->needs(streams);
+    program.add_flag("--last-logits", lastAlone);
     CLI11_PARSE(program, argc, argv);
 
     const auto loadBegin = Clock::now();
@@ -177,6 +181,7 @@ int main(int argc, char** argv)
         for (std::size_t i = 0; i < ids.size(); ++i)
             ids[i] = static_cast<std::int32_t>(i * 7919 % static_cast<std::size_t>(model->config().vocabSize));
         std::vector<double> passes;
+        std::vector<double> passesForLast;
         std::vector<double> rates;
         std::vector<double> shares;
         for (int i = 0; i < repeat; ++i) {
@@ -187,6 +192,13 @@ int main(int argc, char** argv)
             model->prefill(ids, cache);
             passes.push_back(secondsSince(begin));
             shares.push_back(operations(model->config(), tokens) / passes.back() / 1e9 / rates.back());
+            if (lastAlone) {
+                KvCache another = model->makeCache(tokens);
+                chill();
+                const auto beginLast = Clock::now();
+                model->prefill(ids, another, {.positionLogits = false});
+                passesForLast.push_back(secondsSince(beginLast));
+            }
         }
         KvCache cache = model->makeCache(tokens + decoded);
         model->prefill(ids, cache, {.positionLogits = false});
@@ -201,6 +213,8 @@ int main(int argc, char** argv)
             {"gflop_per_second", operations(model->config(), tokens) / median(passes) / 1e9},
             {"product_gflop_per_second", median(rates)}, {"share_of_product_rate", median(shares)},
             {"decode_seconds_per_token", median(steps)}});
+        if (!passesForLast.empty())
+            result["prefill"].back()["seconds_last_logits"] = median(passesForLast);
     }
     result["peak_bytes"] = peakBytes();
     fmt::print("{}\n", result.dump(2));

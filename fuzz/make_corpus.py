@@ -133,18 +133,21 @@ def gguf(fields, tensors, version=3):
         for dimension in dimensions:
             values *= dimension
         length, size = LENGTH_AND_BYTES[kind]
-        blob += bytes(noise.randrange(60) for _ in range(values // length * size)) # small scales
+        if name.startswith("rope_f"):
+            blob += struct.pack("<f", 1.5) * values
+        else:
+            blob += bytes(noise.randrange(60) for _ in range(values // length * size)) # small scales
         blob += bytes(-len(blob) % 32)
     head = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(fields)) + b"".join(fields) + infos
     return head + bytes(-len(head) % 32) + blob
 
 
-def llama(hidden, kind, vocabulary=8):
-    fields = [field("general.architecture", STRING, "llama"), field("llama.block_count", U32, 1),
-              field("llama.context_length", U32, 128), field("llama.embedding_length", U32, hidden),
-              field("llama.feed_forward_length", U32, hidden), field("llama.attention.head_count", U32, 2),
-              field("llama.attention.head_count_kv", U32, 1), field("llama.attention.key_length", U32, 4),
-              field("llama.attention.layer_norm_rms_epsilon", F32, 1e-5), field("llama.rope.freq_base", F32, 10000.0)]
+def llama(hidden, kind, vocabulary=8, name="llama"):
+    fields = [field("general.architecture", STRING, name), field(f"{name}.block_count", U32, 1),
+              field(f"{name}.context_length", U32, 128), field(f"{name}.embedding_length", U32, hidden),
+              field(f"{name}.feed_forward_length", U32, hidden), field(f"{name}.attention.head_count", U32, 2),
+              field(f"{name}.attention.head_count_kv", U32, 1), field(f"{name}.attention.key_length", U32, 4),
+              field(f"{name}.attention.layer_norm_rms_epsilon", F32, 1e-5), field(f"{name}.rope.freq_base", F32, 10000.0)]
     tensors = [("token_embd.weight", [hidden, vocabulary], kind), ("output_norm.weight", [hidden], 0),
                ("blk.0.attn_norm.weight", [hidden], 0), ("blk.0.ffn_norm.weight", [hidden], 0),
                ("blk.0.attn_q.weight", [hidden, 8], kind), ("blk.0.attn_k.weight", [hidden, 4], kind),
@@ -177,6 +180,21 @@ write("gguf", "blocks_of_256", gguf([field("general.architecture", STRING, "llam
 fields, tensors = llama(8, 1)
 write("gguf", "scaled_rope", gguf(fields + [field("llama.rope.scaling.type", STRING, "linear"), field("llama.rope.scaling.factor", F32, 4.0)],
                                   tensors + [("rope_freqs.weight", [2], 0)]))
+write("gguf", "yarn", gguf(fields + [field("llama.rope.scaling.type", STRING, "yarn"), field("llama.rope.scaling.factor", F32, 4.0),
+                                     field("llama.rope.scaling.original_context_length", U32, 32)], tensors))
+for name, own, removed in (
+    ("qwen2", [(f"blk.0.attn_{part}.bias", [size], 0) for part, size in (("q", 8), ("k", 4), ("v", 4))], ()),
+    ("qwen3", [("blk.0.attn_q_norm.weight", [4], 0), ("blk.0.attn_k_norm.weight", [4], 0)], ()),
+    ("gemma3", [(f"blk.0.{part}.weight", [size], 0) for part, size in
+                (("attn_q_norm", 4), ("attn_k_norm", 4), ("post_attention_norm", 8), ("post_ffw_norm", 8))], ()),
+    ("phi3", [("blk.0.attn_qkv.weight", [8, 16], 1), ("blk.0.ffn_up.weight", [8, 16], 1),
+              ("rope_factors_long.weight", [2], 0), ("rope_factors_short.weight", [2], 0)],
+     ("attn_q.", "attn_k.", "attn_v.", "ffn_gate", "ffn_up")),
+):
+    named, common = llama(8, 1, name=name)
+    more = [field(f"{name}.attention.sliding_window", U32, 16), field(f"{name}.rope.scaling.original_context_length", U32, 64)]
+    kept = [tensor for tensor in common if not any(part in tensor[0] for part in removed)]
+    write("gguf", name, gguf(named + (more if name in ("gemma3", "phi3") else []), kept + own))
 write("gguf", "no_tensors", gguf(fields, []))
 write("gguf", "cut", gguf(fields, tensors)[:-40])
 

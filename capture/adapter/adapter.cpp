@@ -155,9 +155,11 @@ std::vector<float> values(const SafetensorsEntry& entry, const std::string& wher
     if (type == types.end())
         throw AdapterError(fmt::format("{}: dtype: found {}, expected F32, F16 or BF16", where, entry.dtype));
     std::vector<float> result(static_cast<std::size_t>(entry.shape[0] * entry.shape[1]));
-    dequantize(type->second, entry.bytes, result);
-    if (!std::ranges::all_of(result, [](float value) { return std::isfinite(value); }))
-        throw AdapterError(fmt::format("{}: found infinities or NaN, expected numbers", where));
+    if (const auto bad = dequantizeFinite(type->second, entry.bytes, result)) {
+        const auto length = static_cast<std::size_t>(entry.shape[1]);
+        throw AdapterError(fmt::format("{}: row {}, column {}: found {}, expected a finite number", where,
+            *bad / length, *bad % length, result[*bad]));
+    }
     return result;
 }
 

@@ -147,7 +147,7 @@ TEST_F(HostileAdapter, TensorsOfWrongShapeOrTypeAreRefused)
     std::vector<float> broken(2 * 32, 0.5F);
     broken[40] = std::numeric_limits<float>::quiet_NaN();
     writeTensors({tensor("k_proj.lora_A.weight", {2, 32}, broken), up});
-    EXPECT_THAT(refusal(), HasSubstr("lora_A: found infinities or NaN"));
+    EXPECT_THAT(refusal(), HasSubstr("lora_A: row 1, column 8: found nan, expected a finite number"));
 }
 
 TEST_F(HostileAdapter, WhatIsNoFolderIsRefused)
