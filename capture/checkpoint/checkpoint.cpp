@@ -116,6 +116,33 @@ void Checkpoint::refuseNumber(const TensorInfo& tensor, std::int64_t row, std::s
         fmt::format("{}: row {}, column {}: found {}, expected a finite number", where(tensor), row, column, found));
 }
 
+namespace {
+
+/// A tensor that is read from front to back, by several threads, takes in and gives back its pages in blocks: calls of
+/// the kernel for every piece, and the interrupts of other processors that they cause, would cost as much as the
+/// reading.
+constexpr std::size_t pageBlock = std::size_t{4} << 20;
+
+/// The block that begins in [begin, end) and those between.
+void populateBlocks(std::span<const std::byte> tensor, std::size_t begin, std::size_t end)
+{
+    const std::size_t first = (begin + pageBlock - 1) / pageBlock * pageBlock;
+    const std::size_t last = std::min(tensor.size(), (end + pageBlock - 1) / pageBlock * pageBlock);
+    if (first < end)
+        populatePages(tensor.subspan(first, last - first));
+}
+
+/// The blocks that end in [begin, end), and the tensor's rest.
+void releaseBlocks(std::span<const std::byte> tensor, std::size_t begin, std::size_t end)
+{
+    const std::size_t first = begin / pageBlock * pageBlock;
+    const std::size_t last = end == tensor.size() ? end : end / pageBlock * pageBlock;
+    if (first < last)
+        releasePages(tensor.subspan(first, last - first));
+}
+
+} // namespace
+
 void Checkpoint::readFloat32(
     std::string_view name, std::int64_t rowBegin, std::int64_t rowEnd, std::span<float> out) const
 {
@@ -134,10 +161,15 @@ void Checkpoint::readFloat32(
     fileOf(bytes).requireUncut();
     const std::size_t rowBytes = bytes.size() / static_cast<std::size_t>(tensor->rows());
     if (!isPermuted(*tensor)) {
-        const auto rows = bytes.subspan(static_cast<std::size_t>(rowBegin) * rowBytes, count * rowBytes);
-        if (const auto bad = dequantizeFinite(tensor->type, rows, out))
+        const std::size_t begin = static_cast<std::size_t>(rowBegin) * rowBytes;
+        const std::size_t end = begin + count * rowBytes;
+        populateBlocks(bytes, begin, end);
+        if (const auto bad = dequantizeFinite(tensor->type, bytes.subspan(begin, end - begin), out))
             refuseNumber(*tensor, rowBegin + static_cast<std::int64_t>(*bad / length), *bad % length, out[*bad]);
-        releasePages(rows);
+        if (count == 1)
+            releasePages(bytes.subspan(begin, end - begin));
+        else
+            releaseBlocks(bytes, begin, end);
         return;
     }
     if (tensor->shape.size() == 1)

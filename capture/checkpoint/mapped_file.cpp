@@ -112,6 +112,11 @@ void prefetchPages(std::span<const std::byte> mapped)
     advise(mapped, MADV_WILLNEED, false);
 }
 
+void populatePages(std::span<const std::byte> mapped)
+{
+    advise(mapped, MADV_POPULATE_READ, false);
+}
+
 MappedFile::~MappedFile()
 {
     if (m_data != nullptr)

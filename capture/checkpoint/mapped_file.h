@@ -38,5 +38,8 @@ void releasePages(std::span<const std::byte> mapped);
 
 /// Asks the kernel to read a part of a MappedFile ahead.
 void prefetchPages(std::span<const std::byte> mapped);
+/// Takes all pages of a part of a MappedFile into this process's memory at once, which is several times cheaper than
+/// one page fault after the other.
+void populatePages(std::span<const std::byte> mapped);
 
 } // namespace kvloupe
