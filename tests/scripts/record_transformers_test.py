@@ -297,7 +297,8 @@ class Text(unittest.TestCase):
 
     def test_lines_of_prompts_are_checked(self):
         for line, message in (({}, "text or messages"), ({"text": "a", "messages": []}, "text or messages"), ({"text": 3}, "expected str"),
-                              ({"text": "a", "spans": [{"begin": 0, "end": 1, "kind": "x"}]}, "kind, one of"),
+                              ({"text": "a", "spans": [{"begin": 0, "end": 1, "kind": "x"}]}, "kind .one of"),
+                              ({"text": "a", "spans": [{"begin": 0, "end": 1, "kind": "shot", "shot": "1"}]}, "kind .one of"),
                               ({"messages": [{"role": "user"}]}, "role and content")):
             with self.assertRaisesRegex(recorder.RecordingError, message):
                 recorder.prompt_of_line(line, "line 1")
