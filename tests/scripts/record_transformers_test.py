@@ -32,6 +32,7 @@ except ImportError as error:
     print(f"skipped: {sys.executable} lacks what scripts/record_transformers.py needs: {error}")
     sys.exit(77)
 import record_transformers as recorder  # noqa: E402
+import recorder_prompts  # noqa: E402
 from recording_writer import encoded_chunk  # noqa: E402
 
 KVLOUPE = sys.argv.pop(1) if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else None
@@ -274,26 +275,26 @@ class Text(unittest.TestCase):
                 with self.subTest(name):
                     file = Path(folder) / "tokenizer.json"
                     if name == "bytes":
-                        bytewise = Tokenizer(models.BPE({letter: i for i, letter in enumerate(recorder.byte_alphabet())}, []))
+                        bytewise = Tokenizer(models.BPE({letter: i for i, letter in enumerate(recorder_prompts.byte_alphabet())}, []))
                         bytewise.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
                         bytewise.decoder = decoders.ByteLevel()
                         bytewise.save(str(file))
                     else:
                         file.write_bytes(gzip.decompress((root / f"tests/data/tokenizers/families/{name}.json.gz").read_bytes()))
                     tokenizer = hf.PreTrainedTokenizerFast(tokenizer_file=str(file))
-                    found, offsets, pieces = recorder.TokenBytes(tokenizer).text(tokenizer(text, add_special_tokens=False)["input_ids"])
+                    found, offsets, pieces = recorder_prompts.TokenBytes(tokenizer).text(tokenizer(text, add_special_tokens=False)["input_ids"])
                     self.assertEqual(found.decode().removeprefix(" "), text)
                     self.assertEqual((offsets[0][0], offsets[-1][1]), (0, len(found)))
                     self.assertTrue(all(a[1] == b[0] for a, b in zip(offsets, offsets[1:])))
                     self.assertEqual(len(pieces), len(offsets))
 
     def test_bytes_that_are_no_text_are_shown(self):
-        self.assertEqual(recorder.replaced_errors(b"a\xe2\x82b\xff", lambda byte: f"<0x{byte:02X}>"), "a<0xE2><0x82>b<0xFF>")
+        self.assertEqual(recorder_prompts.replaced_errors(b"a\xe2\x82b\xff", lambda byte: f"<0x{byte:02X}>"), "a<0xE2><0x82>b<0xFF>")
 
     def test_a_token_between_two_spans_belongs_to_that_of_its_first_letter(self):
         offsets = [(0, 3), (3, 6), (6, 9)]
         spans = [(0, 4, "shot", 0, ""), (4, 9, "question", -1, "")]
-        self.assertEqual(recorder.spans_over_tokens(spans, offsets, b"abc\n defg"), [(0, 1, "shot", 0, ""), (1, 3, "question", -1, "")])
+        self.assertEqual(recorder_prompts.spans_over_tokens(spans, offsets, b"abc\n defg"), [(0, 1, "shot", 0, ""), (1, 3, "question", -1, "")])
 
     def test_lines_of_prompts_are_checked(self):
         for line, message in (({}, "text or messages"), ({"text": "a", "messages": []}, "text or messages"), ({"text": 3}, "expected str"),
@@ -301,7 +302,7 @@ class Text(unittest.TestCase):
                               ({"text": "a", "spans": [{"begin": 0, "end": 1, "kind": "shot", "shot": "1"}]}, "kind .one of"),
                               ({"messages": [{"role": "user"}]}, "role and content")):
             with self.assertRaisesRegex(recorder.RecordingError, message):
-                recorder.prompt_of_line(line, "line 1")
+                recorder_prompts.prompt_of_line(line, "line 1")
 
 
 class Chunks(unittest.TestCase):
