@@ -407,7 +407,8 @@ def on_host(tensor, dtype=torch.float32):
 class SampleRecorder:
     """Attention of one sample into a SampleFile. Each layer brings the whole prompt first, then one generated token at a time.
 
-    Everything is computed in float32 on the device of the queries; memory grows with block_rows x P, never with P x P.
+    Everything is computed in float32 on the device of the queries. Memory: block_rows x P cells of a few heads, and the levels
+    of their pyramid that are stored; never a map.
     `layers`: numbers to record; `map_heads`: {layer: heads with maps}, None = all heads of all layers (for kind "full");
     `channels`: order in which those of queries and keys are stored, so that channel i is turned with i + d / 2, None = as they
     come; `extras` may hold "row-order" and "output-norms"; `decode_rows`: the last n rows of generated tokens, None = all."""
@@ -462,7 +463,8 @@ class SampleRecorder:
         probabilities, rows = softmax_rows(logits, 0, visible)
         arrays = {**rows, **self._vector_arrays(query, key[:, -1:], value[:, -1:], output_weight)}
         waiting = self._waiting[layer]
-        waiting.append({name: on_host(array) for name, array in arrays.items()})
+        # Copies: a view would hold on to a whole cache of every step.
+        waiting.append({name: on_host(array).copy() for name, array in arrays.items()})
         if self._maps[layer] and self.decode_rows != 0:
             self._rows[layer].append((tokens - 1 - self.prompt_tokens, on_host(probabilities[self._maps[layer], 0], torch.float16)))
         if len(waiting) == self.FLUSH_TOKENS:
