@@ -194,7 +194,7 @@ void Checkpoint::prefetch(std::string_view name, std::int64_t rowBegin, std::int
     const TensorInfo* const tensor = find(name);
     if (tensor == nullptr)
         return;
-    const auto bytes = m_storage[static_cast<std::size_t>(tensor - m_tensors.data())];
+    const auto bytes = storageOf(*tensor);
     const std::size_t rowBytes = bytes.size() / static_cast<std::size_t>(tensor->rows());
     prefetchPages(bytes.subspan(
         static_cast<std::size_t>(rowBegin) * rowBytes, static_cast<std::size_t>(rowEnd - rowBegin) * rowBytes));
