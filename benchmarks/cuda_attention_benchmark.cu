@@ -173,8 +173,8 @@ public:
         recordAttention(shape.headDim, input, output, shape.heads, nullptr);
         if (output.columnSumParts == nullptr)
             return;
-        const ColumnSumParts sums{parts.data(), columnSums.data(), 0, shape.tokens, 0, shape.window,
-            attentionBlockRows<Element>(shape.headDim)};
+        const ColumnSumParts sums{
+            parts.data(), columnSums.data(), shape.tokens, 0, shape.window, attentionBlockRows<Element>(shape.headDim)};
         reduceColumnSums(sums, shape.heads, nullptr);
         const PooledMapsInput pooled{pooledMaximum.data(), pooledSum.data(), poolFactor(), overviewFactor(),
             shape.tokens, shape.window, overviewMaximum.data(), overviewMean.data()};

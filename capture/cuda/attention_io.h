@@ -30,18 +30,17 @@ template <typename Element> struct AttentionInput {
     KVLOUPE_ANYWHERE int keyCount() const { return past + rows; }
 };
 
-/// Where attention and what is recorded of it go; null = not wanted. Statistics
-/// are indexed by row of the input, everything else by position.
+/// Where attention and what is recorded of it go; null = not wanted. Everything but the context is indexed by head of
+/// the launch (the first one is 0).
 template <typename Element> struct AttentionOutput {
     Element* context = nullptr; ///< [rows, heads, head_dim] by the strides below
     std::int64_t contextHeadStride = 0;
     std::int64_t contextRowStride = 0;
-    float* logSumExp = nullptr; ///< [heads, rows], and so the next three; core's RowStatistics
+    float* logSumExp = nullptr; ///< [launch heads, rows], and so the next three; core's RowStatistics
     float* entropy = nullptr;
     float* sinkMass = nullptr;
     float* maximum = nullptr;
 
-    // Work space, by head of the launch (the first one is 0).
     /// [launch heads, blocks of rows, keys]: sums of columns over a block of rows; cells of tiles that the block does
     /// not look at are left alone.
     float* columnSumParts = nullptr;
@@ -62,11 +61,10 @@ template <typename Element> struct AttentionOutput {
 };
 
 /// Sums the parts of AttentionOutput::columnSumParts over the blocks of rows that see each key, in their order and in
-/// double: columnSums [heads, keys].
+/// double.
 struct ColumnSumParts {
     const float* parts; ///< [launch heads, blocks, keys]
-    float* columnSums; ///< [heads, keys]
-    int headBegin;
+    float* columnSums; ///< [launch heads, keys]
     int rows;
     int past;
     int window;

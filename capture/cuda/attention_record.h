@@ -17,7 +17,7 @@ template <typename Element>
 void recordAttention(int headDim, const AttentionInput<Element>& input, const AttentionOutput<Element>& output,
     int launchHeads, cudaStream_t stream);
 
-/// columnSums [heads, keys] from AttentionOutput::columnSumParts, parts in the order of their rows, in double.
+/// Column sums from AttentionOutput::columnSumParts, parts in the order of their rows, in double.
 void reduceColumnSums(const ColumnSumParts& input, int launchHeads, cudaStream_t stream);
 
 /// Query rows that one block takes: what columnSumParts and launches by ranges of blocks count in.

@@ -589,7 +589,7 @@ private:
     KVLOUPE_DEVICE void store(float* array, int row, float value) const
     {
         if (array != nullptr)
-            array[static_cast<std::int64_t>(m_head) * m_input.rows + row] = value;
+            array[static_cast<std::int64_t>(m_launchHead) * m_input.rows + row] = value;
     }
 
     Warp& m_warp;
@@ -629,8 +629,7 @@ template <typename Warp> KVLOUPE_DEVICE void addColumnSumParts(Warp& warp, const
         double sum = 0.0;
         for (int block = first; block < end; ++block)
             sum += static_cast<double>(parts[static_cast<std::int64_t>(block) * keys]);
-        input.columnSums[static_cast<std::int64_t>(input.headBegin + warp.block(1)) * keys + key]
-            = static_cast<float>(sum);
+        input.columnSums[static_cast<std::int64_t>(warp.block(1)) * keys + key] = static_cast<float>(sum);
     });
 }
 

@@ -121,6 +121,7 @@ struct AttentionRecorder::State {
         , generated(index(modelInfo.numLayers))
         , heldRows(index(modelInfo.numLayers))
         , columnSums(modelInfo.numHeads, tokensOfPrompt)
+        , givenColumnSums(index(modelInfo.numHeads * tokensOfPrompt))
     {
         options.rowOrder = options.rowOrder || options.kind == RecordKind::Statistics;
         const std::int64_t coarsest = std::max<std::int64_t>(overview, factors.empty() ? 1 : factors.back());
@@ -153,6 +154,8 @@ struct AttentionRecorder::State {
     void overviewRows(int head, std::int64_t queryBegin, Scratch& local);
     void writeBand(int layer, int head, int factor, std::int64_t tileRow, const PyramidBand& band, Scratch& local);
     void means(int level, std::int64_t row, std::int64_t firstRow, std::span<float> out, const Scratch& local) const;
+    void summarise(int layer, int head, const HeadSummary& summary);
+    void pyramidLevel(int layer, int head, const HeadSummary::Level& level, Scratch& local);
     void endPrompt(int layer);
 
     void beginGenerated(const LayerVectors& vectors);
@@ -190,6 +193,8 @@ struct AttentionRecorder::State {
     // Rows held back for `last:N`, by generated index.
     std::vector<std::deque<std::pair<std::int64_t, std::vector<Half>>>> heldRows;
     BlockColumnSums columnSums; // of the layer in hand
+    std::vector<float> givenColumnSums; // [heads, P] of the heads that came as summaries
+    std::vector<char> isSummarised; // [heads]
 };
 
 /// Puts what is kept of one row at place `at` of each array; `cells` ends with the row's own token.
@@ -252,6 +257,7 @@ void AttentionRecorder::State::beginPrompt(const LayerVectors& vectors, std::int
         head.bands.clear();
     }
     columnSums.clear();
+    isSummarised.assign(heads.size(), 0);
     writePromptVectors(vectors);
 }
 
@@ -445,15 +451,70 @@ void AttentionRecorder::State::overviewRows(int head, std::int64_t queryBegin, S
     }
 }
 
+void AttentionRecorder::State::summarise(int layer, int head, const HeadSummary& summary)
+{
+    const std::int64_t base = head * promptTokens;
+    const auto rows = [&](TokenArray array, std::span<const float> values) {
+        if (std::ssize(values) != promptTokens) {
+            throw RecordingError(fmt::format("layer {} head {}: {} of {} tokens, expected {}", layer, head,
+                tokenArrayName(array), values.size(), promptTokens));
+        }
+        return values;
+    };
+    for (const auto& [array, values] :
+        {std::pair{TokenArray::RowLogSumExp, summary.logSumExp}, std::pair{TokenArray::RowEntropy, summary.entropy},
+            std::pair{TokenArray::RowSinkMass, summary.sinkMass}, std::pair{TokenArray::RowMax, summary.maximum}}) {
+        std::ranges::copy(rows(array, values), rowArrays.at(array).begin() + base);
+    }
+    std::ranges::copy(rows(TokenArray::ColumnSum, summary.columnSums), givenColumnSums.begin() + base);
+    Scratch& local = scratch.local();
+    for (const HeadSummary::Level& level : summary.levels) {
+        const auto cells = index((promptTokens + level.factor - 1) / level.factor);
+        if (level.maximum.size() != cells * cells || level.mean.size() != cells * cells) {
+            throw RecordingError(fmt::format("layer {} head {}: level {} has {} and {} cells, expected {}", layer, head,
+                level.factor, level.maximum.size(), level.mean.size(), cells * cells));
+        }
+        if (level.factor == overview) {
+            std::ranges::copy(level.maximum, overviewMaximum.begin() + head * edge * edge);
+            std::ranges::copy(level.mean, overviewMean.begin() + head * edge * edge);
+        }
+        if (std::ranges::find(factors, level.factor) != factors.end()) {
+            pyramidLevel(layer, head, level, local);
+        }
+    }
+    isSummarised[index(head)] = 1;
+}
+
+void AttentionRecorder::State::pyramidLevel(int layer, int head, const HeadSummary::Level& level, Scratch& local)
+{
+    const std::int64_t levelEdge = (promptTokens + level.factor - 1) / level.factor;
+    for (std::int64_t row = 0; row < levelEdge; row += tileSize) {
+        PyramidBand band;
+        band.rows = std::min(tileSize, levelEdge - row);
+        band.columns = std::min(levelEdge, row + tileSize);
+        for (std::int64_t r = row; r < row + band.rows; ++r) {
+            const auto maxima = level.maximum.subspan(index(r * levelEdge), index(band.columns));
+            const auto means = level.mean.subspan(index(r * levelEdge), index(band.columns));
+            band.maximum.insert(band.maximum.end(), maxima.begin(), maxima.end());
+            band.mean.insert(band.mean.end(), means.begin(), means.end());
+        }
+        writeBand(layer, head, static_cast<int>(level.factor), row / tileSize, band, local);
+    }
+}
+
 void AttentionRecorder::State::endPrompt(int layer)
 {
+    std::vector<float> sums = columnSums.sums();
     for (int head = 0; head < model.numHeads; ++head) {
-        if (columnSums.rowsAdded(head) != promptTokens) {
+        if (isSummarised[index(head)] != 0) {
+            std::copy_n(
+                givenColumnSums.begin() + head * promptTokens, promptTokens, sums.begin() + head * promptTokens);
+        } else if (columnSums.rowsAdded(head) != promptTokens) {
             throw RecordingError(fmt::format(
                 "layer {} head {}: found {} rows, expected {}", layer, head, columnSums.rowsAdded(head), promptTokens));
         }
     }
-    writer.write(layer, TokenArray::ColumnSum, 0, promptTokens, columnSums.sums());
+    writer.write(layer, TokenArray::ColumnSum, 0, promptTokens, std::move(sums));
     for (auto& [array, values] : rowArrays) {
         writer.write(layer, array, 0, promptTokens, std::move(values));
     }
@@ -579,6 +640,36 @@ void AttentionRecorder::block(int layer, int head, std::int64_t queryBegin, std:
     } else {
         m_state->generatedRow(layer, head, queryBegin, probabilities, statistics[0]);
     }
+}
+
+void AttentionRecorder::summary(int layer, int head, const HeadSummary& summary)
+{
+    m_state->summarise(layer, head, summary);
+}
+
+void AttentionRecorder::mapTile(
+    int layer, int head, std::int64_t tileRow, std::int64_t tileColumn, std::span<const Half> tile)
+{
+    m_state->writer.writeMapTile(layer, head, tileRow, tileColumn, tile, m_state->scratch.local().codec);
+}
+
+bool AttentionRecorder::needsRows() const
+{
+    return m_state->options.rowOrder;
+}
+
+std::vector<std::int64_t> AttentionRecorder::levelFactors() const
+{
+    std::vector<std::int64_t> factors(m_state->factors.begin(), m_state->factors.end());
+    factors.insert(std::ranges::lower_bound(factors, m_state->overview), m_state->overview);
+    factors.erase(std::ranges::unique(factors).begin(), factors.end());
+    return factors;
+}
+
+bool AttentionRecorder::hasMap(int layer, int head) const
+{
+    const auto& maps = m_state->mapHeads(layer);
+    return std::ranges::binary_search(maps, head);
 }
 
 void AttentionRecorder::endLayer(int layer)

@@ -15,6 +15,23 @@
 
 namespace kvloupe {
 
+/// What is recorded of the prompt rows of one head beside its map, P = prompt tokens. Views only.
+struct HeadSummary {
+    std::span<const float> logSumExp; ///< [P], and so the next three
+    std::span<const float> entropy;
+    std::span<const float> sinkMass;
+    std::span<const float> maximum;
+    std::span<const float> columnSums; ///< [P]
+    /// Maxima and means over the visible cells of blocks of factor x factor, 0 where there are none: [edge, edge] with
+    /// edge = ceil(P / factor).
+    struct Level {
+        std::int64_t factor = 1;
+        std::span<const Half> maximum;
+        std::span<const Half> mean;
+    };
+    std::span<const Level> levels; ///< one of every AttentionRecorder::levelFactors()
+};
+
 /// Turns the attention of a forward pass, block of rows by block of rows, into what a recording stores of it: per-row
 /// statistics, column sums, half tiles, pyramid and overview, decode rows.
 ///
@@ -52,6 +69,18 @@ public:
     /// window; statistics [rows]. A generated token: one row at queryBegin >= P. From any thread.
     void block(int layer, int head, std::int64_t queryBegin, std::int64_t rows, std::span<const float> probabilities,
         std::int64_t stride, std::span<const RowStatistics> statistics);
+    /// Instead of the blocks of a head: what a device has computed of all its prompt rows. From any thread, once per
+    /// head; its map, if it has one, comes as tiles.
+    void summary(int layer, int head, const HeadSummary& summary);
+    /// A 256 x 256 tile of a head's map, row-major, 0 beyond the map and outside the causal window; every tile that
+    /// holds a visible cell, once. From any thread.
+    void mapTile(int layer, int head, std::int64_t tileRow, std::int64_t tileColumn, std::span<const Half> tile);
+    /// Whether rows must be seen whole, which only block() gives: orders of cells, rows of the tail.
+    bool needsRows() const;
+    /// Levels that a summary holds, ascending: those of the pyramid, and the overview's.
+    std::vector<std::int64_t> levelFactors() const;
+    /// After beginLayer() of a layer.
+    bool hasMap(int layer, int head) const;
     void endLayer(int layer);
 
     /// Writes what was held back of the generated tokens; `totalTokens` <= maximumTokens is final.

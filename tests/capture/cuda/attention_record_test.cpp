@@ -124,7 +124,7 @@ Result<Element> record(const Shape& shape, const Vectors<Element>& vectors, bool
         });
     struct Nothing { };
     const ColumnSumParts sums{
-        parts.data(), result.columnSums.data(), 0, shape.rows, shape.past, shape.window, Tiling::blockRows};
+        parts.data(), result.columnSums.data(), shape.rows, shape.past, shape.window, Tiling::blockRows};
     constexpr int warps = 2;
     const int grid = (shape.keys() + warps * warpLanes - 1) / (warps * warpLanes);
     runGrid<Nothing>(

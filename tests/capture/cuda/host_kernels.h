@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#pragma once
+
+#include "capture/cuda/attention_dispatch.h"
+#include "capture/cuda/attention_kernels.h"
+#include "capture/cuda/attention_record_block.h"
+#include "capture/cuda/layer_recorder.h"
+#include "host_warp.h"
+
+#include <cstdlib>
+#include <map>
+
+namespace kvloupe::cuda {
+
+/// The kernels' programs on the CPU, with a device memory of a given size.
+class HostKernels final : public AttentionKernels {
+public:
+    explicit HostKernels(std::size_t memory = std::size_t{1} << 30)
+        : m_left(memory)
+    {
+    }
+
+    void record(int headDim, const AttentionInput<float>& i, const AttentionOutput<float>& o, int heads) override
+    {
+        recordOnHost(headDim, i, o, heads);
+    }
+    void record(int headDim, const AttentionInput<Bfloat16>& i, const AttentionOutput<Bfloat16>& o, int heads) override
+    {
+        recordOnHost(headDim, i, o, heads);
+    }
+    void record(int, const AttentionInput<Float16>&, const AttentionOutput<Float16>&, int) override { std::abort(); }
+    void cells(int headDim, const AttentionInput<float>& i, const CellsRequest<float>& r, int heads) override
+    {
+        cellsOnHost(headDim, i, r, heads);
+    }
+    void cells(int headDim, const AttentionInput<Bfloat16>& i, const CellsRequest<Bfloat16>& r, int heads) override
+    {
+        cellsOnHost(headDim, i, r, heads);
+    }
+    void cells(int, const AttentionInput<Float16>&, const CellsRequest<Float16>&, int) override { std::abort(); }
+    void reduceColumnSums(const ColumnSumParts& input, int heads) override
+    {
+        runGrid<Nothing>({blocksFor(input.past + input.rows), heads, 1}, 1, false,
+            [&](HostWarp& warp, Nothing&) { addColumnSumParts(warp, input); });
+    }
+    void poolMaps(const PooledMapsInput& input, int heads) override
+    {
+        const int edge = (input.tokens + input.factor - 1) / input.factor;
+        runGrid<Nothing>(
+            {blocksFor(edge), edge, heads}, 1, false, [&](HostWarp& warp, Nothing&) { finishPooledMaps(warp, input); });
+    }
+    void selectBest(const SelectionInput& input, int sets) override
+    {
+        runGrid<SelectionShared>({sets, 1, 1}, SelectionShared::warps, false,
+            [&](HostWarp& warp, SelectionShared& shared) { selectTop(warp, input, shared); });
+    }
+    int blockRows(int headDim, bool singlePrecision) const override
+    {
+        return singlePrecision ? rowsOf<float>(headDim) : rowsOf<Bfloat16>(headDim);
+    }
+
+    void* allocate(std::size_t bytes) override
+    {
+        if (bytes > m_left)
+            throw DeviceMemoryError("the device is full");
+        m_left -= bytes;
+        void* memory = std::malloc(bytes);
+        std::memset(memory, 0xff, bytes);
+        m_sizes[memory] = bytes;
+        return memory;
+    }
+    void free(void* memory) noexcept override
+    {
+        m_left += m_sizes.at(memory);
+        m_sizes.erase(memory);
+        std::free(memory);
+    }
+    void copyToHost(void* host, const void* device, std::size_t bytes) override { std::memcpy(host, device, bytes); }
+    void copyToDevice(void* device, const void* host, std::size_t bytes) override { std::memcpy(device, host, bytes); }
+
+    std::vector<int> launchedHeads; ///< of every launch of record()
+
+private:
+    struct Nothing { };
+
+    static int blocksFor(int lanes) { return (lanes + warpLanes - 1) / warpLanes; }
+
+    template <typename Element> static int rowsOf(int headDim)
+    {
+        return withTiling<Element>(headDim, [](auto tiling) { return decltype(tiling)::blockRows; });
+    }
+
+    template <typename Element>
+    void recordOnHost(
+        int headDim, const AttentionInput<Element>& input, const AttentionOutput<Element>& output, int heads)
+    {
+        launchedHeads.push_back(heads);
+        withTiling<Element>(headDim, [&](auto tiling) {
+            using Tiling = decltype(tiling);
+            runGrid<typename Tiling::Shared>(
+                {output.blocks, heads, 1}, Tiling::warps, false, [&](HostWarp& warp, typename Tiling::Shared& shared) {
+                    AttentionBlock<HostWarp, Tiling>(warp, input, output, shared).run();
+                });
+        });
+    }
+
+    template <typename Element>
+    void cellsOnHost(int headDim, const AttentionInput<Element>& input, const CellsRequest<Element>& request, int heads)
+    {
+        withTiling<Element>(headDim, [&](auto tiling) {
+            using Tiling = decltype(tiling);
+            runGrid<typename Tiling::Shared>({(request.rows + Tiling::blockRows - 1) / Tiling::blockRows,
+                                                 (request.columns + Tiling::keys - 1) / Tiling::keys, heads},
+                Tiling::warps, false, [&](HostWarp& warp, typename Tiling::Shared& shared) {
+                    attentionCells<Tiling>(warp, input, request, shared);
+                });
+        });
+    }
+
+    std::size_t m_left;
+    std::map<void*, std::size_t> m_sizes;
+};
+
+} // namespace kvloupe::cuda

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#include "capture/cuda/layer_recorder.h"
+#include "core/attention/attention_rows.h"
+#include "core/recording/recording.h"
+#include "core/recording/recording_writer.h"
+#include "fake_transfer_device.h"
+#include "host_kernels.h"
+#include "tests/support/temporary_folder.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <optional>
+#include <random>
+
+namespace kvloupe::cuda {
+namespace {
+
+constexpr int dim = 64;
+constexpr int heads = 4;
+constexpr int kvHeads = 2;
+
+std::size_t at(std::int64_t value)
+{
+    return static_cast<std::size_t>(value);
+}
+
+/// A layer of random vectors of a prompt and generated tokens, [tokens, heads, dim] as a device has them.
+struct Layer {
+    Layer(int promptTokens, int generatedTokens, int slidingWindow)
+        : prompt(promptTokens)
+        , tokens(promptTokens + generatedTokens)
+        , window(slidingWindow)
+    {
+        std::mt19937_64 random(17);
+        std::normal_distribution<float> normal(0.0F, 1.3F);
+        const auto fill = [&](std::vector<float>& array, int count) {
+            array.resize(at(std::int64_t{tokens} * count * dim));
+            for (float& x : array)
+                x = normal(random);
+        };
+        fill(queries, heads);
+        fill(keys, kvHeads);
+        fill(values, kvHeads);
+    }
+
+    /// Tokens [begin, end) as [heads, tokens, dim].
+    static std::vector<float> byHead(const std::vector<float>& array, int count, int begin, int end)
+    {
+        std::vector<float> result;
+        for (int h = 0; h < count; ++h)
+            for (int t = begin; t < end; ++t)
+                result.insert(
+                    result.end(), array.begin() + (t * count + h) * dim, array.begin() + (t * count + h + 1) * dim);
+        return result;
+    }
+
+    int prompt;
+    int tokens;
+    int window;
+    std::vector<float> queries;
+    std::vector<float> keys;
+    std::vector<float> values;
+};
+
+ModelInfo modelInfo()
+{
+    ModelInfo model;
+    model.numLayers = 1;
+    model.numHeads = heads;
+    model.numKvHeads = kvHeads;
+    model.headDim = dim;
+    model.hiddenSize = heads * dim;
+    model.vocabSize = 10;
+    model.maxPositions = 4096;
+    model.inverseFrequencies = {std::vector<double>(dim / 2, 1.0)};
+    return model;
+}
+
+/// A recording of one layer whose attention `attention(recorder, vectors)` gives, tokens [begin, end) at a time.
+template <typename Attention>
+Recording recorded(const std::filesystem::path& path, const Layer& layer, AttentionRecorder::Options options,
+    const Attention& attention)
+{
+    const ModelInfo model = modelInfo();
+    RecordOptions recordOptions;
+    recordOptions.kind = options.kind;
+    {
+        RecordingWriter writer(path, RecordingInfo{}, model, recordOptions, RecordingWriter::Existing::Refuse);
+        const auto sample = writer.beginSample(0);
+        SampleInfo info;
+        info.promptTokens = layer.prompt;
+        info.totalTokens = layer.tokens;
+        info.softmaxScale = 0.125;
+        sample->begin(info);
+        AttentionRecorder recorder(*sample, model, layer.prompt, layer.tokens, options);
+        for (int begin = 0; begin < layer.tokens;) {
+            const int end = begin == 0 ? layer.prompt : begin + 1;
+            const auto queries = Layer::byHead(layer.queries, heads, begin, end);
+            const auto keys = Layer::byHead(layer.keys, kvHeads, begin, end);
+            const auto values = Layer::byHead(layer.values, kvHeads, begin, end);
+            LayerVectors vectors;
+            vectors.tokenBegin = begin;
+            vectors.tokens = end - begin;
+            vectors.queries = queries;
+            vectors.keys = keys;
+            vectors.values = values;
+            recorder.beginLayer(vectors, layer.window);
+            attention(recorder, begin, end);
+            recorder.endLayer(0);
+            begin = end;
+        }
+        attention(recorder, layer.tokens, layer.tokens);
+        recorder.finish(layer.tokens);
+        SampleText text;
+        text.ids.assign(at(layer.tokens), 1);
+        text.pieces.assign(at(layer.tokens), "x");
+        text.text = std::string(at(layer.tokens), 'x');
+        for (std::int64_t t = 0; t < layer.tokens; ++t)
+            text.offsets.push_back({t, t + 1});
+        sample->writeText(text);
+        sample->commit(info);
+        writer.finish(true);
+    }
+    return Recording::open(path);
+}
+
+/// As the CPU's forward pass records.
+Recording recordedByRows(
+    const std::filesystem::path& path, const Layer& layer, const AttentionRecorder::Options& options)
+{
+    return recorded(path, layer, options, [&](AttentionRecorder& recorder, int begin, int end) {
+        for (int h = 0; h < heads && begin < end; ++h) {
+            const auto queries = Layer::byHead(layer.queries, heads, 0, end);
+            const auto allKeys = Layer::byHead(layer.keys, kvHeads, 0, end);
+            const PackedKeys keys(std::span<const float>(allKeys).subspan(at(h / 2 * end * dim), at(end * dim)), dim);
+            for (int row = begin; row < end; row += 256) {
+                const int rows = std::min(256, end - row);
+                const std::int64_t stride = (row + rows + 15) / 16 * 16;
+                std::vector<float> cells(at(rows * stride));
+                std::vector<RowStatistics> statistics(at(rows));
+                attention_rows::softmaxRows(std::span(queries).subspan(at((h * end + row) * dim)), keys, row, rows,
+                    {.scale = 0.125F, .window = layer.window}, cells, stride, statistics);
+                recorder.block(0, h, row, rows, cells, stride, statistics);
+            }
+        }
+    });
+}
+
+Recording recordedByKernels(const std::filesystem::path& path, const Layer& layer,
+    const AttentionRecorder::Options& options, HostKernels& kernels, std::size_t slotBytes,
+    LayerRecorder::Limits limits = {})
+{
+    FakeTransferDevice transfer;
+    TransferRing ring(transfer, 2, slotBytes);
+    std::optional<LayerRecorder> device;
+    return recorded(path, layer, options, [&](AttentionRecorder& recorder, int begin, int end) {
+        if (!device)
+            device.emplace(kernels, recorder, &ring, limits);
+        if (begin == end)
+            return device->finish();
+        std::vector<float> context(at((end - begin) * heads * dim));
+        LayerAttention<float> attention;
+        attention.heads = heads;
+        attention.headDim = dim;
+        attention.context = context.data();
+        attention.contextHeadStride = dim;
+        attention.contextRowStride = heads * dim;
+        AttentionInput<float>& input = attention.input;
+        input.queries = layer.queries.data() + std::int64_t{begin} * heads * dim;
+        input.keys = layer.keys.data();
+        input.values = layer.values.data();
+        input.queryHeadStride = input.keyHeadStride = input.valueHeadStride = dim;
+        input.queryRowStride = heads * dim;
+        input.keyRowStride = input.valueRowStride = kvHeads * dim;
+        input.rows = end - begin;
+        input.past = begin;
+        input.window = layer.window;
+        input.headsPerKvHead = heads / kvHeads;
+        input.scale = 0.125F;
+        if (begin == 0)
+            device->prompt(attention);
+        else
+            device->generated(attention);
+    });
+}
+
+void expectNear(const std::vector<float>& found, const std::vector<float>& expected, float floor)
+{
+    ASSERT_EQ(found.size(), expected.size());
+    for (std::size_t i = 0; i < found.size(); ++i)
+        ASSERT_NEAR(found[i], expected[i], 1e-5F * std::max(std::abs(expected[i]), floor)) << i;
+}
+
+/// Half numbers that come from floats 1e-5 apart: the same, or neighbours.
+void expectNear(std::span<const Half> found, std::span<const Half> expected)
+{
+    ASSERT_EQ(found.size(), expected.size());
+    for (std::size_t i = 0; i < found.size(); ++i)
+        ASSERT_LE(std::abs(int{found[i]} - int{expected[i]}), 1) << i;
+}
+
+void expectSame(const Recording& found, const Recording& expected)
+{
+    for (const TokenArray array :
+        {TokenArray::RowLogSumExp, TokenArray::ColumnSum, TokenArray::RowEntropy, TokenArray::RowSinkMass,
+            TokenArray::RowMax, TokenArray::KeyNorm, TokenArray::RowGini, TokenArray::RowTopMass}) {
+        SCOPED_TRACE(tokenArrayName(array));
+        ASSERT_EQ(found.has(0, 0, array), expected.has(0, 0, array));
+        if (expected.has(0, 0, array))
+            expectNear(
+                found.read(0, 0, array), expected.read(0, 0, array), array == TokenArray::RowSinkMass ? 1e-4F : 0.1F);
+    }
+    const SampleInfo& sample = expected.sample(0);
+    const std::int64_t prompt = sample.promptTokens;
+    for (const Pooling pooling : {Pooling::Max, Pooling::Mean}) {
+        SCOPED_TRACE(poolingName(pooling));
+        expectNear(found.readOverview(0, 0, pooling), expected.readOverview(0, 0, pooling));
+        std::vector<Half> a(at(tileSize * tileSize));
+        std::vector<Half> b(a.size());
+        ASSERT_EQ(found.layer(0, 0).pyramidFactors, expected.layer(0, 0).pyramidFactors);
+        for (const int factor : expected.layer(0, 0).pyramidFactors) {
+            const std::int64_t tiles = ((prompt + factor - 1) / factor + tileSize - 1) / tileSize;
+            for (std::int64_t tile = 0; tile < heads * tiles * tiles; ++tile) {
+                const int h = static_cast<int>(tile / (tiles * tiles));
+                const std::int64_t row = tile / tiles % tiles;
+                ASSERT_EQ(found.readPyramidTile(0, 0, h, factor, pooling, row, tile % tiles, a),
+                    expected.readPyramidTile(0, 0, h, factor, pooling, row, tile % tiles, b));
+                expectNear(a, b);
+            }
+        }
+    }
+    ASSERT_EQ(found.layer(0, 0).mapHeads, expected.layer(0, 0).mapHeads);
+    const std::int64_t tiles = (prompt + tileSize - 1) / tileSize;
+    for (const int h : expected.layer(0, 0).mapHeads) {
+        std::vector<Half> a(at(tileSize * tileSize));
+        std::vector<Half> b(a.size());
+        for (std::int64_t tile = 0; tile < tiles * tiles; ++tile) {
+            ASSERT_EQ(found.readMapTile(0, 0, h, tile / tiles, tile % tiles, a),
+                expected.readMapTile(0, 0, h, tile / tiles, tile % tiles, b));
+            expectNear(a, b);
+        }
+        for (std::int64_t generated = 0; generated < sample.totalTokens - prompt; ++generated)
+            expectNear(found.readDecodeRow(0, 0, h, generated), expected.readDecodeRow(0, 0, h, generated));
+    }
+    if (expected.layer(0, 0).hasTail)
+        expectNear(found.readTail(0, 0), expected.readTail(0, 0), 1e-4F);
+}
+
+void expectSameRecording(const Layer& layer, const AttentionRecorder::Options& options)
+{
+    SCOPED_TRACE(testing::Message() << layer.prompt << " of " << layer.tokens << " tokens, window " << layer.window);
+    const TemporaryFolder folder;
+    HostKernels kernels;
+    const Recording expected = recordedByRows(folder.path() / "rows.h5", layer, options);
+    const Recording found
+        = recordedByKernels(folder.path() / "kernels.h5", layer, options, kernels, std::size_t{1} << 20);
+    expectSame(found, expected);
+}
+
+TEST(LayerRecorder, RecordsWhatTheForwardPassOfTheCpuDoes)
+{
+    AttentionRecorder::Options options;
+    for (const RecordKind kind : {RecordKind::Full, RecordKind::QueriesKeys, RecordKind::Statistics}) {
+        options.kind = kind;
+        expectSameRecording(Layer(600, 3, 0), options);
+        expectSameRecording(Layer(90, 1, 0), options);
+        expectSameRecording(Layer(300, 2, 70), options);
+    }
+}
+
+TEST(LayerRecorder, RecordsMapsOfSomeHeadsAndOrdersOfRows)
+{
+    AttentionRecorder::Options options;
+    options.mapHeads = {{0, 2, 3}};
+    expectSameRecording(Layer(520, 1, 0), options);
+    options.rowOrder = true;
+    expectSameRecording(Layer(270, 1, 0), options);
+}
+
+TEST(LayerRecorder, MapsPassThroughBuffersOfAnySize)
+{
+    const TemporaryFolder folder;
+    const Layer layer(600, 0, 0);
+    const Recording expected = recordedByRows(folder.path() / "rows.h5", layer, {});
+    constexpr std::size_t tile = 256 * 256 * 2;
+    for (const std::size_t slot : {3 * tile, 5 * tile, 12 * tile, 100 * tile}) {
+        HostKernels kernels;
+        const auto path = folder.path() / ("kernels" + std::to_string(slot) + ".h5");
+        expectSame(recordedByKernels(path, layer, {}, kernels, slot), expected);
+    }
+    HostKernels kernels;
+    EXPECT_THROW(recordedByKernels(folder.path() / "small.h5", layer, {}, kernels, 2 * tile), DeviceMemoryError);
+}
+
+TEST(LayerRecorder, TakesFewerHeadsAtOnceWhereMemoryIsShort)
+{
+    const TemporaryFolder folder;
+    const Layer layer(400, 0, 0);
+    AttentionRecorder::Options options;
+    options.kind = RecordKind::QueriesKeys;
+    const Recording expected = recordedByRows(folder.path() / "rows.h5", layer, options);
+    const auto launches = [&](std::size_t memory, LayerRecorder::Limits limits) {
+        HostKernels kernels(memory);
+        const auto path = folder.path() / ("kernels" + std::to_string(memory) + ".h5");
+        expectSame(recordedByKernels(path, layer, options, kernels, 1, limits), expected);
+        return kernels.launchedHeads;
+    };
+    EXPECT_EQ(launches(1U << 30, {}), std::vector{4});
+    EXPECT_EQ(launches((1U << 30) + 1, {.workBytes = 1}), (std::vector{1, 1, 1, 1}));
+    const std::vector<int> few = launches(220'000, {});
+    EXPECT_GT(few.size(), 1U);
+    EXPECT_EQ(std::accumulate(few.begin(), few.end(), 0), 4);
+    EXPECT_THROW(launches(1000, {}), DeviceMemoryError);
+}
+
+} // namespace
+} // namespace kvloupe::cuda
