@@ -10,6 +10,7 @@
 #include "capture/model/model_error.h"
 #include "capture/model/model_weights.h"
 #include "capture/model/next_token.h"
+#include "capture/model/prompt_check.h"
 #include "capture/model/task_runner.h"
 
 #include <fmt/format.h>
@@ -72,24 +73,6 @@ float negativeLogLikelihood(std::span<const float> logits, std::int32_t id)
     return static_cast<float>(next.logSumExp() - static_cast<double>(logits[static_cast<std::size_t>(id)]));
 }
 
-/// `end`: position after the last of the tokens.
-void check(const ModelConfig& config, std::span<const std::int32_t> ids, std::int64_t end)
-{
-    if (ids.empty())
-        throw ModelError("prompt: found no tokens, expected at least one");
-    if (end > config.maxPositions) {
-        throw ModelError(fmt::format("prompt: found {} tokens, expected at most {}, the context of model {}", end,
-            config.maxPositions, config.name));
-    }
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-        if (ids[i] < 0 || ids[i] >= config.vocabSize) {
-            throw ModelError(
-                fmt::format("token {} of the prompt: found id {}, expected 0 to {}, the vocabulary of model {}", i,
-                    ids[i], config.vocabSize - 1, config.name));
-        }
-    }
-}
-
 } // namespace
 
 Transformer::Transformer(std::unique_ptr<State> state)
@@ -133,7 +116,7 @@ PrefillResult Transformer::prefill(
     State& state = *m_state;
     const std::int64_t begin = cache.nextPosition();
     const std::int64_t end = begin + std::ssize(ids);
-    check(state.config, ids, end);
+    requirePrompt(state.config, ids, end);
     requireSameRope(begin, end);
     if (options.blockRows < 1)
         throw ModelError(fmt::format("block rows: found {}, expected at least 1", options.blockRows));
@@ -166,14 +149,7 @@ PrefillResult Transformer::prefill(
 
 void Transformer::requireSameRope(std::int64_t tokensBefore, std::int64_t tokensAfter) const
 {
-    for (const RopeVariant& rope : m_state->config.ropes) {
-        if (rope.switchesBetween(tokensBefore, tokensAfter))
-            throw ModelError(
-                fmt::format("model {}: a text that has {} tokens cannot grow to {}: beyond {} LongRoPE uses "
-                            "other frequencies, and all of it would have to be computed anew; give a "
-                            "prompt that is longer, or generate less",
-                    m_state->config.name, tokensBefore, tokensAfter, rope.originalContext));
-    }
+    kvloupe::requireSameRope(m_state->config, tokensBefore, tokensAfter);
 }
 
 std::vector<float> Transformer::run(
@@ -183,7 +159,7 @@ std::vector<float> Transformer::run(
     if (rows.positions.size() != rows.ids.size() || rows.textTokens.size() != rows.ids.size())
         throw ModelError(fmt::format("rows: found {} tokens at {} positions of {} texts", rows.ids.size(),
             rows.positions.size(), rows.textTokens.size()));
-    check(state.config, rows.ids, rows.ids.empty() ? 0 : *std::ranges::max_element(rows.positions) + 1);
+    requirePrompt(state.config, rows.ids, rows.ids.empty() ? 0 : *std::ranges::max_element(rows.positions) + 1);
     std::vector<float> logits;
     state.runner.enter([&] {
         ForwardPass pass(state.model(), state.runner, attention, rows,

@@ -19,16 +19,17 @@ namespace kvloupe {
 struct ByteLlamaOptions {
     std::int64_t context = 4096;
     unsigned seed = 1;
+    std::int64_t headDim = 8;
 };
 
 /// Writes a llama of random weights that reads and writes any text, a byte a token (token 256 ends the text): 2 layers,
-/// 4 query heads over 2 KV heads of 8.
+/// 4 query heads over 2 KV heads.
 inline std::filesystem::path writeByteLlama(const TemporaryFolder& folder, const ByteLlamaOptions& options = {})
 {
     constexpr std::int64_t vocabulary = 257;
     constexpr std::int64_t hidden = 32;
     constexpr std::int64_t intermediate = 48;
-    constexpr std::int64_t headDim = 8;
+    const std::int64_t headDim = options.headDim;
     constexpr std::int64_t heads = 4;
     constexpr std::int64_t kvHeads = 2;
     constexpr int layers = 2;

@@ -6,6 +6,7 @@
 #include "core/recording/recording_writer.h"
 #include "fake_transfer_device.h"
 #include "host_kernels.h"
+#include "recording_comparison.h"
 #include "tests/support/temporary_folder.h"
 
 #include <gtest/gtest.h>
@@ -186,68 +187,6 @@ Recording recordedByKernels(const std::filesystem::path& path, const Layer& laye
     });
 }
 
-void expectNear(const std::vector<float>& found, const std::vector<float>& expected, float floor)
-{
-    ASSERT_EQ(found.size(), expected.size());
-    for (std::size_t i = 0; i < found.size(); ++i)
-        ASSERT_NEAR(found[i], expected[i], 1e-5F * std::max(std::abs(expected[i]), floor)) << i;
-}
-
-/// Half numbers that come from floats 1e-5 apart: the same, or neighbours.
-void expectNear(std::span<const Half> found, std::span<const Half> expected)
-{
-    ASSERT_EQ(found.size(), expected.size());
-    for (std::size_t i = 0; i < found.size(); ++i)
-        ASSERT_LE(std::abs(int{found[i]} - int{expected[i]}), 1) << i;
-}
-
-void expectSame(const Recording& found, const Recording& expected)
-{
-    for (const TokenArray array :
-        {TokenArray::RowLogSumExp, TokenArray::ColumnSum, TokenArray::RowEntropy, TokenArray::RowSinkMass,
-            TokenArray::RowMax, TokenArray::KeyNorm, TokenArray::RowGini, TokenArray::RowTopMass}) {
-        SCOPED_TRACE(tokenArrayName(array));
-        ASSERT_EQ(found.has(0, 0, array), expected.has(0, 0, array));
-        if (expected.has(0, 0, array))
-            expectNear(
-                found.read(0, 0, array), expected.read(0, 0, array), array == TokenArray::RowSinkMass ? 1e-4F : 0.1F);
-    }
-    const SampleInfo& sample = expected.sample(0);
-    const std::int64_t prompt = sample.promptTokens;
-    for (const Pooling pooling : {Pooling::Max, Pooling::Mean}) {
-        SCOPED_TRACE(poolingName(pooling));
-        expectNear(found.readOverview(0, 0, pooling), expected.readOverview(0, 0, pooling));
-        std::vector<Half> a(at(tileSize * tileSize));
-        std::vector<Half> b(a.size());
-        ASSERT_EQ(found.layer(0, 0).pyramidFactors, expected.layer(0, 0).pyramidFactors);
-        for (const int factor : expected.layer(0, 0).pyramidFactors) {
-            const std::int64_t tiles = ((prompt + factor - 1) / factor + tileSize - 1) / tileSize;
-            for (std::int64_t tile = 0; tile < heads * tiles * tiles; ++tile) {
-                const int h = static_cast<int>(tile / (tiles * tiles));
-                const std::int64_t row = tile / tiles % tiles;
-                ASSERT_EQ(found.readPyramidTile(0, 0, h, factor, pooling, row, tile % tiles, a),
-                    expected.readPyramidTile(0, 0, h, factor, pooling, row, tile % tiles, b));
-                expectNear(a, b);
-            }
-        }
-    }
-    ASSERT_EQ(found.layer(0, 0).mapHeads, expected.layer(0, 0).mapHeads);
-    const std::int64_t tiles = (prompt + tileSize - 1) / tileSize;
-    for (const int h : expected.layer(0, 0).mapHeads) {
-        std::vector<Half> a(at(tileSize * tileSize));
-        std::vector<Half> b(a.size());
-        for (std::int64_t tile = 0; tile < tiles * tiles; ++tile) {
-            ASSERT_EQ(found.readMapTile(0, 0, h, tile / tiles, tile % tiles, a),
-                expected.readMapTile(0, 0, h, tile / tiles, tile % tiles, b));
-            expectNear(a, b);
-        }
-        for (std::int64_t generated = 0; generated < sample.totalTokens - prompt; ++generated)
-            expectNear(found.readDecodeRow(0, 0, h, generated), expected.readDecodeRow(0, 0, h, generated));
-    }
-    if (expected.layer(0, 0).hasTail)
-        expectNear(found.readTail(0, 0), expected.readTail(0, 0), 1e-4F);
-}
-
 void expectSameRecording(const Layer& layer, const AttentionRecorder::Options& options)
 {
     SCOPED_TRACE(testing::Message() << layer.prompt << " of " << layer.tokens << " tokens, window " << layer.window);
@@ -256,7 +195,7 @@ void expectSameRecording(const Layer& layer, const AttentionRecorder::Options& o
     const Recording expected = recordedByRows(folder.path() / "rows.h5", layer, options);
     const Recording found
         = recordedByKernels(folder.path() / "kernels.h5", layer, options, kernels, std::size_t{1} << 20);
-    expectSame(found, expected);
+    expectSameLayer(found, expected, 0);
 }
 
 TEST(LayerRecorder, RecordsWhatTheForwardPassOfTheCpuDoes)
@@ -288,7 +227,7 @@ TEST(LayerRecorder, MapsPassThroughBuffersOfAnySize)
     for (const std::size_t slot : {3 * tile, 5 * tile, 12 * tile, 100 * tile}) {
         HostKernels kernels;
         const auto path = folder.path() / ("kernels" + std::to_string(slot) + ".h5");
-        expectSame(recordedByKernels(path, layer, {}, kernels, slot), expected);
+        expectSameLayer(recordedByKernels(path, layer, {}, kernels, slot), expected, 0);
     }
     HostKernels kernels;
     EXPECT_THROW(recordedByKernels(folder.path() / "small.h5", layer, {}, kernels, 2 * tile), DeviceMemoryError);
@@ -304,7 +243,7 @@ TEST(LayerRecorder, TakesFewerHeadsAtOnceWhereMemoryIsShort)
     const auto launches = [&](std::size_t memory, LayerRecorder::Limits limits) {
         HostKernels kernels(memory);
         const auto path = folder.path() / ("kernels" + std::to_string(memory) + ".h5");
-        expectSame(recordedByKernels(path, layer, options, kernels, 1, limits), expected);
+        expectSameLayer(recordedByKernels(path, layer, options, kernels, 1, limits), expected, 0);
         return kernels.launchedHeads;
     };
     EXPECT_EQ(launches(1U << 30, {}), std::vector{4});
