@@ -35,6 +35,8 @@ if(KVLOUPE_CUDA_TORCH)
     if(NOT TORCH_CUDA_ARCH_LIST)
         set(TORCH_CUDA_ARCH_LIST "8.0;9.0+PTX") # else it looks for a GPU here
     endif()
+    # It brings headers of a newer fmt than Debian's library is.
+    add_compile_definitions(FMT_HEADER_ONLY)
     # What its libraries need (NCCL and others) lies beside them and is found when they are loaded.
     add_link_options(-Wl,--allow-shlib-undefined)
 endif()

@@ -7,6 +7,7 @@
 #include "app/commands/suite_options.h"
 #include "capture/adapter/adapter.h"
 #include "capture/checkpoint/model_catalog.h"
+#include "capture/cuda/cuda_capture.h"
 #include "capture/model/model_weights.h"
 #include "capture/recorder/capture_session.h"
 #include "capture/recorder/item_prompt.h"
@@ -50,7 +51,7 @@ struct Arguments {
     std::string adapter;
     std::string role;
     std::string device = "cpu";
-    std::string dtype = "float32";
+    std::string dtype;
     std::int64_t generate = 0;
     int threads = 0;
     std::string memory;
@@ -200,6 +201,21 @@ std::string commandText(const Arguments& arguments)
     return text;
 }
 
+/// Null for the CPU.
+std::shared_ptr<CaptureDevice> captureDevice(const Arguments& arguments)
+{
+    if (arguments.device == "cpu") {
+        if (!arguments.dtype.empty() && arguments.dtype != "float32") {
+            throw PromptError(fmt::format(
+                "--dtype: found {}, the CPU computes in float32 alone (--device cuda has others)", arguments.dtype));
+        }
+        return nullptr;
+    }
+    return cuda::openCuda(arguments.dtype == "float32" ? cuda::ComputeType::Float32
+            : arguments.dtype == "fp16"                ? cuda::ComputeType::Float16
+                                                       : cuda::ComputeType::Bfloat16);
+}
+
 CaptureOptions captureOptions(const Arguments& arguments)
 {
     CaptureOptions options;
@@ -244,6 +260,7 @@ CaptureOptions captureOptions(const Arguments& arguments)
     }
     options.role = arguments.role;
     options.command = commandText(arguments);
+    options.device = captureDevice(arguments);
     options.threads = arguments.threads;
     options.memoryLimit = byteCount(arguments.memory, "--memory");
     options.overwrite = arguments.overwrite;
@@ -376,11 +393,13 @@ void addCaptureCommand(CLI::App& program)
     command->add_option("--role", arguments->role, "Role of the model, for example instruct, reasoning, base")
         ->type_name("ROLE");
     command->add_option("--device", arguments->device, "Where to compute")
-        ->check(CLI::IsMember({"cpu"}))
+        ->check(CLI::IsMember({"cpu", "cuda"}))
         ->capture_default_str();
-    command->add_option("--dtype", arguments->dtype, "Compute type")
-        ->check(CLI::IsMember({"float32"}))
-        ->capture_default_str();
+    command
+        ->add_option("--dtype", arguments->dtype,
+            "Compute type: float32, or with --device cuda bf16 (the default there) or fp16")
+        ->check(CLI::IsMember({"float32", "bf16", "fp16"}))
+        ->type_name("TYPE");
     command->add_option("--threads", arguments->threads, "Threads to use (default: all cores)")
         ->check(CLI::Range(0, 4096))
         ->type_name("N");

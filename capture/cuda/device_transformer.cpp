@@ -13,6 +13,7 @@
 #include "capture/model/task_runner.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>

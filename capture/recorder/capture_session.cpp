@@ -7,6 +7,7 @@
 #include "capture/model/memory_plan.h"
 #include "capture/model/model_error.h"
 #include "capture/model/transformer.h"
+#include "capture/recorder/capture_device.h"
 #include "capture/recorder/model_files.h"
 #include "capture/recorder/recording_observer.h"
 #include "core/recording/recording.h"
@@ -66,6 +67,30 @@ void checkSelection(const CaptureOptions& options, const ModelConfig& config)
     }
 }
 
+class CpuRunner final : public SampleRunner {
+public:
+    CpuRunner(const Transformer& model, AttentionRecorder& recorder, std::vector<LayerOptions> layers,
+        std::int64_t capacity, bool outputNorms)
+        : m_model(model)
+        , m_cache(model.makeCache(capacity))
+        , m_observer(recorder, std::move(layers), outputNorms ? &model : nullptr)
+    {
+    }
+
+    PrefillResult prefill(std::span<const std::int32_t> ids, const std::function<bool(double)>& progress) override
+    {
+        PrefillOptions options;
+        options.progress = progress;
+        return m_model.prefill(ids, m_cache, options, &m_observer);
+    }
+    DecodeResult decode(std::int32_t id) override { return m_model.decode(id, m_cache, &m_observer); }
+
+private:
+    const Transformer& m_model;
+    KvCache m_cache;
+    RecordingObserver m_observer;
+};
+
 } // namespace
 
 struct CaptureSession::State {
@@ -83,6 +108,8 @@ struct CaptureSession::State {
     }
 
     Transformer& transformer();
+    CaptureDevice& device();
+    std::unique_ptr<SampleRunner> runner(AttentionRecorder& recorder, std::int64_t promptTokens);
     ModelInfo modelInfo() const;
     AttentionRecorder::Options recorderOptions() const;
     std::uint64_t layerCount() const; ///< of the recorded ones
@@ -101,6 +128,7 @@ struct CaptureSession::State {
     std::vector<PreparedPrompt> prompts;
     RecordKind kind = RecordKind::Full;
     std::shared_ptr<Transformer> model;
+    bool deviceIsLoaded = false;
 };
 
 CaptureSession::State::State(
@@ -222,6 +250,24 @@ Transformer& CaptureSession::State::transformer()
     return *model;
 }
 
+CaptureDevice& CaptureSession::State::device()
+{
+    if (!deviceIsLoaded) {
+        options.device->load(files.checkpoint(), options.adapter, options.threads,
+            [this](double fraction) { return report("loading the model", fraction); });
+        deviceIsLoaded = true;
+    }
+    return *options.device;
+}
+
+std::unique_ptr<SampleRunner> CaptureSession::State::runner(AttentionRecorder& recorder, std::int64_t promptTokens)
+{
+    const std::int64_t capacity = promptTokens + options.generate;
+    if (options.device)
+        return device().begin(recorder, layersAt(promptTokens), capacity, options.outputNorms);
+    return std::make_unique<CpuRunner>(transformer(), recorder, layersAt(promptTokens), capacity, options.outputNorms);
+}
+
 ModelInfo CaptureSession::State::modelInfo() const
 {
     const ModelConfig& config = files.config();
@@ -239,6 +285,11 @@ ModelInfo CaptureSession::State::modelInfo() const
     info.vocabSize = config.vocabSize;
     info.maxPositions = config.maxPositions;
     info.attentionImplementation = "kvloupe blocks of 256 rows, float32";
+    if (options.device) {
+        info.device = options.device->name();
+        info.dtype = options.device->computeType();
+        info.attentionImplementation = options.device->attentionImplementation();
+    }
     for (const std::vector<float>& frequencies : ropeVariants())
         info.inverseFrequencies.emplace_back(frequencies.begin(), frequencies.end());
     info.attentionScaling = config.rope(0).attentionScaling;
@@ -331,12 +382,9 @@ double CaptureSession::State::record(RecordingWriter& writer, int sample)
     const auto sampleWriter = writer.beginSample(sample);
     sampleWriter->begin(info);
     AttentionRecorder recorder(*sampleWriter, described, promptTokens, info.totalTokens, recorderOptions());
-    Transformer& runner = transformer();
-    RecordingObserver observer(recorder, layersAt(promptTokens), options.outputNorms ? &runner : nullptr);
-    KvCache cache = runner.makeCache(info.totalTokens);
-    PrefillOptions prefillOptions;
-    prefillOptions.progress = [&](double fraction) { return report(prefix + "recording the prompt", fraction); };
-    PrefillResult prefill = runner.prefill(prompt.ids, cache, prefillOptions, &observer);
+    const std::unique_ptr<SampleRunner> forward = runner(recorder, promptTokens);
+    PrefillResult prefill = forward->prefill(
+        prompt.ids, [&](double fraction) { return report(prefix + "recording the prompt", fraction); });
     sampleWriter->writeLastLogits(prefill.lastLogits);
 
     SampleText text;
@@ -351,7 +399,7 @@ double CaptureSession::State::record(RecordingWriter& writer, int sample)
     std::vector<float> logits = std::move(prefill.lastLogits);
     for (std::int64_t step = 0; step < options.generate; ++step) {
         const auto next = static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-        const DecodeResult decoded = runner.decode(next, cache, &observer);
+        const DecodeResult decoded = forward->decode(next);
         text.ids.push_back(next);
         text.nll.push_back(decoded.nll);
         text.topIds.insert(text.topIds.end(), decoded.topIds.begin(), decoded.topIds.end());
@@ -407,7 +455,10 @@ RecordKind CaptureSession::kind() const
 
 void CaptureSession::prepare()
 {
-    m_state->transformer();
+    if (m_state->options.device)
+        m_state->device();
+    else
+        m_state->transformer();
     m_state->files.weightsSha256();
 }
 
@@ -417,8 +468,12 @@ CaptureEstimate CaptureSession::estimate(bool timed)
     CaptureEstimate result;
     result.kind = state.kind;
     const MemoryNeeds needs = state.memory();
-    result.placement = placeWeights(needs, state.options.memoryLimit);
-    result.memoryBytes = needs.of(result.placement);
+    if (state.options.device) {
+        result.memoryBytes = needs.streamed; // weights are on the device
+    } else {
+        result.placement = placeWeights(needs, state.options.memoryLimit);
+        result.memoryBytes = needs.of(result.placement);
+    }
     double tokens = 0.0;
     for (const PreparedPrompt& prompt : state.prompts) {
         const auto length = static_cast<std::int64_t>(prompt.ids.size());
@@ -426,7 +481,7 @@ CaptureEstimate CaptureSession::estimate(bool timed)
         result.mapBytes += state.kind == RecordKind::Full ? state.mapBytes(length) : 0;
         tokens += static_cast<double>(length + state.options.generate);
     }
-    if (timed) {
+    if (timed && !state.options.device) {
         Transformer& runner = state.transformer();
         const auto& longest
             = std::max_element(state.prompts.begin(), state.prompts.end(), [](const auto& a, const auto& b) {
@@ -445,7 +500,8 @@ CaptureEstimate CaptureSession::estimate(bool timed)
 CaptureSummary CaptureSession::run()
 {
     State& state = *m_state;
-    placeWeights(state.memory(), state.options.memoryLimit); // refuses before anything is written
+    if (!state.options.device)
+        placeWeights(state.memory(), state.options.memoryLimit); // refuses before anything is written
 
     RecordingInfo info;
     info.uuid = makeUuid();

@@ -19,6 +19,7 @@
 namespace kvloupe {
 
 class Adapter;
+class CaptureDevice;
 class Transformer;
 enum class WeightPlacement;
 
@@ -41,6 +42,7 @@ struct CaptureOptions {
     std::shared_ptr<const Adapter> adapter; ///< may be null
     std::string role; ///< empty: what the adapter says
     std::string command; ///< for the recording, prompt text left out
+    std::shared_ptr<CaptureDevice> device; ///< where the model runs; null = on the CPU
     int threads = 0; ///< 0 = all cores
     /// Bytes; 0 = what is available. Weights that do not fit stay in their file and are read piece by piece.
     std::uint64_t memoryLimit = 0;

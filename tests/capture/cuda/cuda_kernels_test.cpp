@@ -126,8 +126,7 @@ template <typename Element> Outputs run(AttentionKernels& kernels, int dim, int 
     kernels.selectBest({columnSums, rows, memory.make(counts), memory.make(offsets), kept}, heads);
 
     Outputs result;
-    for (const float* array :
-        {output.logSumExp, output.entropy, output.sinkMass, output.maximum, static_cast<const float*>(columnSums)})
+    for (const float* array : {output.logSumExp, output.entropy, output.sinkMass, output.maximum, columnSums})
         memory.append(result.numbers, array, perRow.size());
     memory.append(result.numbers, static_cast<const float*>(cells), 100 * 160);
     std::vector<Element> context;

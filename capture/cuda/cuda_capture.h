@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#pragma once
+
+#include "capture/cuda/device_transformer.h"
+#include "capture/recorder/capture_device.h"
+
+#include <memory>
+
+namespace kvloupe::cuda {
+
+/// Records with a DeviceTransformer, of which `kernels` and `transfer` are the device (both stay its own).
+class KernelCapture final : public CaptureDevice {
+public:
+    struct Description {
+        std::string name;
+        ComputeType type = ComputeType::Bfloat16;
+        bool onCpu = false; ///< as DeviceTransformer::Options
+        int slots = 2; ///< of the ring that map tiles leave through
+        std::size_t slotBytes = std::size_t{256} << 20;
+    };
+
+    KernelCapture(
+        Description description, std::unique_ptr<AttentionKernels> kernels, std::unique_ptr<TransferDevice> transfer);
+    ~KernelCapture() override;
+
+    std::string name() const override { return m_description.name; }
+    std::string computeType() const override { return std::string(computeTypeName(m_description.type)); }
+    std::string attentionImplementation() const override;
+    void load(const Checkpoint& checkpoint, std::shared_ptr<const Adapter> adapter, int threads,
+        const std::function<bool(double)>& progress) override;
+    std::unique_ptr<SampleRunner> begin(AttentionRecorder& recorder, std::vector<LayerOptions> layers,
+        std::int64_t capacity, bool outputNorms) override;
+
+private:
+    Description m_description;
+    std::unique_ptr<AttentionKernels> m_kernels;
+    std::unique_ptr<TransferDevice> m_transfer;
+    std::unique_ptr<DeviceTransformer> m_model;
+};
+
+/// The GPU of this machine. ModelError naming the driver or device that is needed, or that this program was built
+/// without CUDA.
+std::shared_ptr<CaptureDevice> openCuda(ComputeType type);
+
+} // namespace kvloupe::cuda
