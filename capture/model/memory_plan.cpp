@@ -20,6 +20,7 @@ namespace kvloupe {
 namespace {
 
 constexpr std::int64_t blockRows = 256; // query rows of attention at a time
+constexpr std::uint64_t programBytes = std::uint64_t{180} << 20; // the program and its libraries, most of it LibTorch
 
 /// The number in a file that holds nothing else; nothing for "max" or where there is no such file.
 std::optional<std::uint64_t> numberIn(const char* path)
@@ -59,9 +60,9 @@ MemoryNeeds memoryNeeds(const ModelConfig& config, std::int64_t tokens, int thre
     const std::int64_t pass = 4 * tokens * (2 * config.hiddenSize + 3 * heads + 2 * keys + config.intermediateSize);
     const std::int64_t blocks = 4 * workers * blockRows * (2 * tokens + 1024);
     const std::int64_t logits = 4 * std::int64_t{config.vocabSize} * 4;
-    const auto run = static_cast<std::uint64_t>(cache + pass + blocks + logits);
+    const std::uint64_t run = programBytes + static_cast<std::uint64_t>(cache + pass + blocks + logits);
     return {run + static_cast<std::uint64_t>(estimate.weightBytes),
-        run + static_cast<std::uint64_t>(workers * estimate.streamedBytesPerThread)};
+        run + static_cast<std::uint64_t>(std::min(workers * estimate.streamedBytesPerThread, estimate.weightBytes))};
 }
 
 std::uint64_t availableMemory()

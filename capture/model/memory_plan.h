@@ -20,8 +20,8 @@ struct MemoryNeeds {
     }
 };
 
-/// Weights, keys and values, and what a forward pass holds, of texts of up to `tokens` tokens. `threads` = 0: one per
-/// core.
+/// The program, weights, keys and values, and what a forward pass holds, of texts of up to `tokens` tokens. `threads` =
+/// 0: one per core.
 MemoryNeeds memoryNeeds(const ModelConfig& config, std::int64_t tokens, int threads);
 
 /// Memory that can be taken without swapping: what the kernel says is available, and what the control group leaves.
