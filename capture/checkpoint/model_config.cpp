@@ -13,6 +13,17 @@ const RopeVariant& ModelConfig::rope(int layer) const
     return ropes.at(static_cast<std::size_t>(layers.at(static_cast<std::size_t>(layer)).rope));
 }
 
+std::string ModelConfig::growthProblem(std::int64_t tokensBefore, std::int64_t tokensAfter) const
+{
+    for (const RopeVariant& rope : ropes)
+        if (rope.switchesBetween(tokensBefore, tokensAfter))
+            return fmt::format(
+                "a text of {} tokens cannot grow to {}: beyond {} LongRoPE uses other frequencies, and all "
+                "of it would have to be computed anew; give a longer prompt, or generate less",
+                tokensBefore, tokensAfter, rope.originalContext);
+    return {};
+}
+
 std::int64_t ModelConfig::window(int layer) const
 {
     return layers.at(static_cast<std::size_t>(layer)).window;

@@ -58,6 +58,9 @@ struct ModelConfig {
 
     int queriesPerKvHead() const { return numHeads / numKvHeads; }
     const RopeVariant& rope(int layer) const;
+    /// Why what was computed for a text of so many tokens does not hold when it has grown (LongRoPE changes its
+    /// frequencies on the way); empty if it does.
+    std::string growthProblem(std::int64_t tokensBefore, std::int64_t tokensAfter) const;
     std::int64_t window(int layer) const; ///< tokens that a query sees, itself included; 0 = all before it
 };
 

@@ -267,6 +267,9 @@ Evaluation::State::Preparation Evaluation::State::prepare(const Sample& sample) 
         result.skipped
             = fmt::format("found {} tokens and {} of the answer, expected at most {}, the context of the model", tokens,
                 result.gold.size(), config.maxPositions);
+    else
+        result.skipped = config.growthProblem(
+            tokens, std::min(config.maxPositions, tokens + std::max(result.maxTokens, std::ssize(result.gold))));
     return result;
 }
 

@@ -27,14 +27,8 @@ void requirePrompt(const ModelConfig& config, std::span<const std::int32_t> ids,
 
 void requireSameRope(const ModelConfig& config, std::int64_t tokensBefore, std::int64_t tokensAfter)
 {
-    for (const RopeVariant& rope : config.ropes) {
-        if (rope.switchesBetween(tokensBefore, tokensAfter))
-            throw ModelError(
-                fmt::format("model {}: a text that has {} tokens cannot grow to {}: beyond {} LongRoPE uses "
-                            "other frequencies, and all of it would have to be computed anew; give a "
-                            "prompt that is longer, or generate less",
-                    config.name, tokensBefore, tokensAfter, rope.originalContext));
-    }
+    if (const std::string problem = config.growthProblem(tokensBefore, tokensAfter); !problem.empty())
+        throw ModelError(fmt::format("model {}: {}", config.name, problem));
 }
 
 } // namespace kvloupe

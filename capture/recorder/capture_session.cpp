@@ -163,7 +163,7 @@ CaptureSession::State::State(
         chat = files.chatTemplate(options.chatTemplate);
     for (const PromptInput& input : options.prompts) {
         prompts.push_back(preparePrompt(input, files.tokenizer(), chat, options.rules, config.vocabSize));
-        requireRoom(prompts.back(), options.generate, config.maxPositions);
+        requireRoom(prompts.back(), options.generate, config);
     }
     const std::uint64_t maps = mapBytes(longestPrompt());
     kind = options.kind.value_or(maps < automaticMapLimit ? RecordKind::Full : RecordKind::QueriesKeys);

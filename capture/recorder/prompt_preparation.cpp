@@ -2,6 +2,7 @@
 
 #include "capture/recorder/prompt_preparation.h"
 
+#include "capture/checkpoint/model_config.h"
 #include "capture/checkpoint/sha256.h"
 #include "capture/tokenizer/utf8_text.h"
 #include "core/prompt/span_rules.h"
@@ -150,13 +151,15 @@ PreparedPrompt preparePrompt(const PromptInput& input, const Tokenizer* tokenize
     return prompt;
 }
 
-void requireRoom(const PreparedPrompt& prompt, std::int64_t generate, std::int64_t maxPositions)
+void requireRoom(const PreparedPrompt& prompt, std::int64_t generate, const ModelConfig& config)
 {
     const std::int64_t tokens = std::ssize(prompt.ids);
-    if (tokens + generate > maxPositions) {
+    if (tokens + generate > config.maxPositions) {
         throw PromptError(fmt::format("prompt {}: {} tokens and {} to generate, but the context of the model holds {}",
-            prompt.input.id, tokens, generate, maxPositions));
+            prompt.input.id, tokens, generate, config.maxPositions));
     }
+    if (const std::string problem = config.growthProblem(tokens, tokens + generate); !problem.empty())
+        throw PromptError(fmt::format("prompt {}: {}", prompt.input.id, problem));
 }
 
 } // namespace kvloupe

@@ -15,6 +15,8 @@
 
 namespace kvloupe {
 
+struct ModelConfig;
+
 /// How a text becomes a prompt.
 struct PromptRules {
     enum class Spans { Auto, None, Given };
@@ -52,7 +54,8 @@ TokenText tokenText(const Tokenizer& tokenizer, std::span<const std::int32_t> id
 PreparedPrompt preparePrompt(const PromptInput& input, const Tokenizer* tokenizer,
     const std::optional<ChatTemplate>& chat, const PromptRules& rules, std::int64_t vocabSize);
 
-/// Throws PromptError naming the prompt unless it and `generate` tokens fit into a context of `maxPositions`.
-void requireRoom(const PreparedPrompt& prompt, std::int64_t generate, std::int64_t maxPositions);
+/// Throws PromptError naming the prompt unless it and `generate` tokens fit into the context of the model and it can
+/// grow by them.
+void requireRoom(const PreparedPrompt& prompt, std::int64_t generate, const ModelConfig& config);
 
 } // namespace kvloupe

@@ -2,6 +2,8 @@
 
 #include "capture/recorder/prompt_preparation.h"
 
+#include "capture/checkpoint/model_config.h"
+
 #include "capture/tokenizer/byte_alphabet.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/test_model.h"
@@ -117,8 +119,16 @@ TEST_F(PromptPreparation, RefusesWhatIsEmptyOrTooLong)
     words.text = "one two three";
     const PreparedPrompt prompt = prepare(words);
     const std::int64_t tokens = std::ssize(prompt.ids);
-    EXPECT_NO_THROW(requireRoom(prompt, 5, tokens + 5));
-    EXPECT_THROW(requireRoom(prompt, 6, tokens + 5), PromptError);
+    ModelConfig config;
+    config.maxPositions = tokens + 5;
+    EXPECT_NO_THROW(requireRoom(prompt, 5, config));
+    EXPECT_THROW(requireRoom(prompt, 6, config), PromptError);
+    RopeVariant rope;
+    rope.originalContext = tokens + 2;
+    rope.longFrequencies = {0.5F};
+    config.ropes = {rope};
+    EXPECT_NO_THROW(requireRoom(prompt, 2, config));
+    EXPECT_THROW(requireRoom(prompt, 3, config), PromptError);
     EXPECT_THROW(prepare(PromptInput()), PromptError);
     PromptInput bad;
     bad.text = "a\xFFz";
