@@ -3,6 +3,7 @@
 #include "core/recording/attention_recorder.h"
 
 #include "core/attention/block_column_sums.h"
+#include "core/recording/coarse_rows.h"
 #include "core/recording/recording.h"
 #include "core/recording/row_order.h"
 #include "core/recording/tile_pyramid.h"
@@ -16,6 +17,7 @@
 #include <bit>
 #include <cmath>
 #include <deque>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <numeric>
@@ -69,6 +71,8 @@ struct PyramidBand {
 struct HeadState {
     std::mutex mutex;
     std::map<std::pair<int, std::int64_t>, PyramidBand> bands; // by (factor, tile row)
+    CoarseRows overviewRows;
+    CoarseRows pyramidRows;
 };
 
 struct Scratch {
@@ -150,10 +154,14 @@ struct AttentionRecorder::State {
         std::span<const float> probabilities, std::int64_t stride, std::span<const RowStatistics> statistics);
     void mapTiles(int layer, int head, std::int64_t queryBegin, std::int64_t rows, std::span<const float> probabilities,
         std::int64_t stride, Scratch& local);
-    void pyramidRows(int layer, int head, std::int64_t queryBegin, std::int64_t end, Scratch& local);
+    void pyramidRows(int layer, int head, std::int64_t queryBegin, Scratch& local);
     void overviewRows(int head, std::int64_t queryBegin, Scratch& local);
     void writeBand(int layer, int head, int factor, std::int64_t tileRow, const PyramidBand& band, Scratch& local);
-    void means(int level, std::int64_t row, std::int64_t firstRow, std::span<float> out, const Scratch& local) const;
+    /// body() for every row of a level that the block in `local` completes: its own rows, or, where a level is coarser
+    /// than a block, the row whose last block to come it is.
+    void eachPooledRow(CoarseRows& coarse, int level, std::int64_t queryBegin, const Scratch& local,
+        const std::function<void(std::int64_t row, std::span<const float> maximum, std::span<const float> sum)>& body);
+    void means(int level, std::int64_t row, std::span<const float> sums, std::span<float> out) const;
     void summarise(int layer, int head, const HeadSummary& summary);
     void pyramidLevel(int layer, int head, const HeadSummary::Level& level, Scratch& local);
     void endPrompt(int layer);
@@ -255,6 +263,8 @@ void AttentionRecorder::State::beginPrompt(const LayerVectors& vectors, std::int
     overviewMean.assign(overviewMaximum.size(), 0);
     for (HeadState& head : heads) {
         head.bands.clear();
+        head.overviewRows.clear();
+        head.pyramidRows.clear();
     }
     columnSums.clear();
     isSummarised.assign(heads.size(), 0);
@@ -327,7 +337,7 @@ void AttentionRecorder::State::promptBlock(int layer, int head, std::int64_t que
     columnSums.add(head, queryBegin, rows, probabilities, stride);
     if (levels > 0) {
         local.pyramid.build(probabilities, rows, end, stride, levels);
-        pyramidRows(layer, head, queryBegin, end, local);
+        pyramidRows(layer, head, queryBegin, local);
     }
     if (overview > 1) {
         overviewRows(head, queryBegin, local);
@@ -359,26 +369,42 @@ void AttentionRecorder::State::mapTiles(int layer, int head, std::int64_t queryB
     }
 }
 
-void AttentionRecorder::State::means(
-    int level, std::int64_t row, std::int64_t firstRow, std::span<float> out, const Scratch& local) const
+void AttentionRecorder::State::eachPooledRow(CoarseRows& coarse, int level, std::int64_t queryBegin,
+    const Scratch& local,
+    const std::function<void(std::int64_t row, std::span<const float> maximum, std::span<const float> sum)>& body)
 {
     const std::int64_t factor = std::int64_t{1} << level;
-    const auto sums = local.pyramid.sum(level, row);
+    const std::int64_t firstRow = queryBegin / factor;
+    if (factor <= blockRows) {
+        for (std::int64_t r = 0; r < local.pyramid.rows(level); ++r) {
+            body(firstRow + r, local.pyramid.maximum(level, r), local.pyramid.sum(level, r));
+        }
+        return;
+    }
+    const std::int64_t queries = std::min(promptTokens, (firstRow + 1) * factor) - firstRow * factor;
+    const auto whole = coarse.add({factor, firstRow}, queryBegin, (queries + blockRows - 1) / blockRows,
+        local.pyramid.maximum(level, 0), local.pyramid.sum(level, 0));
+    if (whole) {
+        body(firstRow, whole->maximum, whole->sum);
+    }
+}
+
+void AttentionRecorder::State::means(
+    int level, std::int64_t row, std::span<const float> sums, std::span<float> out) const
+{
+    const std::int64_t factor = std::int64_t{1} << level;
     for (std::size_t c = 0; c < out.size(); ++c) {
-        const std::int64_t cells
-            = causalCells(firstRow + row, static_cast<std::int64_t>(c), factor, promptTokens, window);
+        const std::int64_t cells = causalCells(row, static_cast<std::int64_t>(c), factor, promptTokens, window);
         out[c] = cells > 0 ? sums[c] / static_cast<float>(cells) : 0.0F;
     }
 }
 
-void AttentionRecorder::State::pyramidRows(
-    int layer, int head, std::int64_t queryBegin, std::int64_t end, Scratch& local)
+void AttentionRecorder::State::pyramidRows(int layer, int head, std::int64_t queryBegin, Scratch& local)
 {
     for (const int factor : factors) {
         const int level = levelOf(factor);
         const std::int64_t levelEdge = (promptTokens + factor - 1) / factor;
-        const std::int64_t firstRow = queryBegin / factor;
-        const std::int64_t tileRow = firstRow / tileSize;
+        const std::int64_t tileRow = queryBegin / factor / tileSize;
         HeadState& state = heads[index(head)];
         PyramidBand* band = nullptr;
         {
@@ -393,15 +419,19 @@ void AttentionRecorder::State::pyramidRows(
             }
         }
         // Blocks write disjoint rows of the band; map nodes do not move.
-        const std::int64_t rows = local.pyramid.rows(level);
-        const std::int64_t columns = std::min(local.pyramid.columns(level), (end + factor - 1) / factor);
-        local.means.resize(index(columns));
-        for (std::int64_t r = 0; r < rows; ++r) {
-            const auto out = index((firstRow + r - tileRow * tileSize) * band->columns);
-            floatsToHalves(local.pyramid.maximum(level, r).first(index(columns)),
-                std::span(band->maximum).subspan(out, index(columns)));
-            means(level, r, firstRow, local.means, local);
-            floatsToHalves(local.means, std::span(band->mean).subspan(out, index(columns)));
+        std::int64_t rows = 0;
+        eachPooledRow(state.pyramidRows, level, queryBegin, local,
+            [&](std::int64_t row, std::span<const float> maximum, std::span<const float> sum) {
+                const std::size_t columns = std::min(maximum.size(), index(band->columns));
+                const std::size_t out = index((row - tileRow * tileSize) * band->columns);
+                floatsToHalves(maximum.first(columns), std::span(band->maximum).subspan(out, columns));
+                local.means.resize(columns);
+                means(level, row, sum, local.means);
+                floatsToHalves(local.means, std::span(band->mean).subspan(out, columns));
+                ++rows;
+            });
+        if (rows == 0) {
+            continue; // and the band may be another thread's, done and gone, by now
         }
         PyramidBand done;
         {
@@ -439,16 +469,15 @@ void AttentionRecorder::State::writeBand(
 void AttentionRecorder::State::overviewRows(int head, std::int64_t queryBegin, Scratch& local)
 {
     const int level = levelOf(overview);
-    const std::int64_t firstRow = queryBegin / overview;
-    const std::int64_t columns = std::min(local.pyramid.columns(level), edge);
-    local.means.resize(index(columns));
-    for (std::int64_t r = 0; r < local.pyramid.rows(level); ++r) {
-        const auto out = index((head * edge + firstRow + r) * edge);
-        floatsToHalves(local.pyramid.maximum(level, r).first(index(columns)),
-            std::span(overviewMaximum).subspan(out, index(columns)));
-        means(level, r, firstRow, local.means, local);
-        floatsToHalves(local.means, std::span(overviewMean).subspan(out, index(columns)));
-    }
+    eachPooledRow(heads[index(head)].overviewRows, level, queryBegin, local,
+        [&](std::int64_t row, std::span<const float> maximum, std::span<const float> sum) {
+            const std::size_t columns = std::min(maximum.size(), index(edge));
+            const std::size_t out = index((head * edge + row) * edge);
+            floatsToHalves(maximum.first(columns), std::span(overviewMaximum).subspan(out, columns));
+            local.means.resize(columns);
+            means(level, row, sum, local.means);
+            floatsToHalves(local.means, std::span(overviewMean).subspan(out, columns));
+        });
 }
 
 void AttentionRecorder::State::summarise(int layer, int head, const HeadSummary& summary)
