@@ -83,10 +83,6 @@ public:
     {
         return {__shfl_xor_sync(0xffffffffU, value.held, bit)};
     }
-    template <typename T> __device__ __forceinline__ Value<T> exchange(const Value<T>& value, int bit) const
-    {
-        return {__shfl_xor_sync(0xffffffffU, value.held, bit)};
-    }
     __device__ __forceinline__ std::uint32_t ballot(const Value<bool>& flags)
     {
         return __ballot_sync(0xffffffffU, flags.held);
