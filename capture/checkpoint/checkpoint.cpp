@@ -132,12 +132,15 @@ void populateBlocks(std::span<const std::byte> tensor, std::size_t begin, std::s
         populatePages(tensor.subspan(first, last - first));
 }
 
-/// The blocks that end in [begin, end), and the tensor's rest.
+/// The blocks that end in [begin, end), the tensor's rest, and some blocks before, which a slower thread may have taken
+/// in again.
 void releaseBlocks(std::span<const std::byte> tensor, std::size_t begin, std::size_t end)
 {
-    const std::size_t first = begin / pageBlock * pageBlock;
+    constexpr std::size_t lookBack = 4 * pageBlock;
+    const std::size_t own = begin / pageBlock * pageBlock;
+    const std::size_t first = own - std::min(own, lookBack);
     const std::size_t last = end == tensor.size() ? end : end / pageBlock * pageBlock;
-    if (first < last)
+    if (own < last)
         releasePages(tensor.subspan(first, last - first));
 }
 
@@ -198,6 +201,12 @@ void Checkpoint::prefetch(std::string_view name, std::int64_t rowBegin, std::int
     const std::size_t rowBytes = bytes.size() / static_cast<std::size_t>(tensor->rows());
     prefetchPages(bytes.subspan(
         static_cast<std::size_t>(rowBegin) * rowBytes, static_cast<std::size_t>(rowEnd - rowBegin) * rowBytes));
+}
+
+void Checkpoint::release(std::string_view name) const
+{
+    if (const TensorInfo* const tensor = find(name))
+        releasePages(storageOf(*tensor));
 }
 
 void Checkpoint::readPermutedBias(

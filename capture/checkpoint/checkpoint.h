@@ -43,6 +43,8 @@ public:
     std::vector<float> readFloat32(std::string_view name) const;
     /// Advice to the kernel that these rows of a tensor that is there will be read soon.
     void prefetch(std::string_view name, std::int64_t rowBegin, std::int64_t rowEnd) const;
+    /// Gives back the pages of a tensor that is there; readers in other threads take them in again.
+    void release(std::string_view name) const;
 
     /// SHA-256 of the weights, computed at each call: of the file, or, when there are several shards, of the text
     /// "DIGEST  NAME\n" per shard in the order of names, which is what sha256sum prints.

@@ -133,6 +133,7 @@ void ForwardPass::eachPiece(const Linear& linear, std::int64_t rowPieces, std::i
 {
     if (linear.isStreamed()) {
         m_runner.run(columnPieces, [&](std::int64_t task, int slot) { body(task, {0, rowPieces}, slot); });
+        linear.release();
         return;
     }
     m_runner.run(rowPieces * columnPieces, [&](std::int64_t task, int slot) {
@@ -170,6 +171,7 @@ void ForwardPass::embed()
                     value *= scale;
         }
     });
+    m_model.weights.embedding.release();
 }
 
 /// normed = rmsNorm(hidden); `layer` is where a breakdown is said to have been.
@@ -306,6 +308,7 @@ void ForwardPass::activate(const LayerWeights& weights)
             advance(rows, 2 * columns, C);
         }
     });
+    weights.up.release();
 }
 
 /// hidden += input W^T, which is normalised before where the architecture has a norm for it.

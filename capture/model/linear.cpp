@@ -100,6 +100,12 @@ void Linear::prefetch() const
         m_stored->prefetch();
 }
 
+void Linear::release() const
+{
+    if (isStreamed())
+        m_stored->release();
+}
+
 void LinearPiece::apply(Rows<const float> x, Rows<float> y) const
 {
     multiply(*this, x, y, false);

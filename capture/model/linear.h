@@ -25,6 +25,8 @@ public:
     virtual void read(std::int64_t begin, std::int64_t end, std::span<float> out) const = 0;
     /// Advice that all of it will be read soon.
     virtual void prefetch() const = 0;
+    /// Gives back what memory earlier reads still hold.
+    virtual void release() const = 0;
 };
 
 /// Some outputs of a Linear in memory: what products read. A view; every product is single-threaded.
@@ -66,8 +68,9 @@ public:
     std::int64_t scratchFloats(std::int64_t outputs) const { return isStreamed() ? outputs * m_inputs : 0; }
     /// Row `output` of the weight into `out` [inputs].
     void readRow(std::int64_t output, std::span<float> out) const;
-    /// Advice that the weight will be read soon.
+    /// Advice that the weight will be read soon, or that it was read to its end; nothing for resident ones.
     void prefetch() const;
+    void release() const;
 
 private:
     AlignedFloats m_weight;

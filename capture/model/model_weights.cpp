@@ -71,6 +71,12 @@ public:
             m_checkpoint.prefetch(part.name + ".weight", part.begin, part.begin + part.count);
     }
 
+    void release() const override
+    {
+        for (const StoredRows& part : m_parts)
+            m_checkpoint.release(part.name + ".weight");
+    }
+
 private:
     const Checkpoint& m_checkpoint;
     std::shared_ptr<const Adapter> m_adapter;
