@@ -58,7 +58,9 @@ public:
     /// The id of a token by its exact bytes or the text of an added token; -1 if there is none.
     std::int32_t idOf(std::string_view text) const;
 
-    std::int32_t bosId() const; ///< -1 when the file names none
+    /// The beginning-of-sequence token that the file names, else the first that its template puts before a text; -1 if
+    /// there is neither.
+    std::int32_t bosId() const;
     std::span<const std::int32_t> eosIds() const;
     /// Jinja text; "" when there is none.
     const std::string& chatTemplate() const;
