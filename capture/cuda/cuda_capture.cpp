@@ -20,8 +20,7 @@ public:
         std::int64_t capacity, bool outputNorms)
         : m_model(model)
         , m_cache(model.makeCache(capacity))
-        , m_ring(transfer, description.slots, description.slotBytes)
-        , m_layers(kernels, recorder, &m_ring, {})
+        , m_layers(kernels, recorder, {transfer, description.slots, description.slotBytes}, {})
         , m_recording{recorder, m_layers, std::move(layers), outputNorms}
     {
     }
@@ -35,7 +34,6 @@ public:
 private:
     const DeviceTransformer& m_model;
     DeviceCache m_cache;
-    TransferRing m_ring;
     LayerRecorder m_layers;
     DeviceRecording m_recording;
 };

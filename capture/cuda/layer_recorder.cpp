@@ -131,10 +131,11 @@ template <typename Element> void attend(AttentionKernels& kernels, const LayerAt
     kernels.record(layer.headDim, layer.input, output, layer.heads);
 }
 
-LayerRecorder::LayerRecorder(AttentionKernels& kernels, AttentionRecorder& recorder, TransferRing* ring, Limits limits)
+LayerRecorder::LayerRecorder(
+    AttentionKernels& kernels, AttentionRecorder& recorder, MapTransfer transfer, Limits limits)
     : m_kernels(kernels)
     , m_recorder(recorder)
-    , m_ring(ring)
+    , m_transfer(transfer)
     , m_limits(limits)
     , m_factors(recorder.levelFactors())
     , m_poolFactor(poolFactorFor(m_factors.front()))
@@ -143,7 +144,7 @@ LayerRecorder::LayerRecorder(AttentionKernels& kernels, AttentionRecorder& recor
 
 void LayerRecorder::finish()
 {
-    if (m_ring != nullptr)
+    if (m_ring)
         m_ring->finish();
 }
 
@@ -178,7 +179,7 @@ template <typename Element> void LayerRecorder::summaries(const LayerAttention<E
         const bool maps = m_recorder.hasMap(layer.layer, head);
         int most = largest;
         if (maps)
-            most = static_cast<int>(std::clamp<std::size_t>(m_ring->slotBytes() / mapBytesPerHead, 1, count(most)));
+            most = static_cast<int>(std::clamp<std::size_t>(m_transfer.slotBytes / mapBytesPerHead, 1, count(most)));
         int heads = 1;
         while (heads < most && head + heads < layer.heads && m_recorder.hasMap(layer.layer, head + heads) == maps)
             ++heads;
@@ -260,7 +261,9 @@ void LayerRecorder::launchMaps(const LayerAttention<Element>& layer, AttentionOu
     const MapTiles map(layer.input.window);
     const int tileRows = static_cast<int>(dividedUp(layer.input.rows, mapTileEdge));
     const int blocksPerTile = mapTileEdge / blockRows<Element>(m_kernels, layer.headDim);
-    const std::int64_t room = static_cast<std::int64_t>(m_ring->slotBytes() / tileBytes) / heads;
+    const std::int64_t room = static_cast<std::int64_t>(m_transfer.slotBytes / tileBytes) / heads;
+    if (!m_ring)
+        m_ring.emplace(m_transfer.device, m_transfer.slots, m_transfer.slotBytes);
     for (int begin = 0; begin < tileRows;) {
         int end = begin + 1;
         while (end < tileRows && map.before(end + 1) - map.before(begin) <= room)
@@ -269,7 +272,7 @@ void LayerRecorder::launchMaps(const LayerAttention<Element>& layer, AttentionOu
         output.mapTilesPerHead = map.before(end) - map.before(begin);
         if (output.mapTilesPerHead > room) {
             throw DeviceMemoryError(fmt::format("a row of map tiles needs {} bytes, a transfer buffer has {}",
-                count(output.mapTilesPerHead) * tileBytes, m_ring->slotBytes()));
+                count(output.mapTilesPerHead) * tileBytes, m_transfer.slotBytes));
         }
         output.blockBegin = begin * blocksPerTile;
         output.blocks = (end - begin) * blocksPerTile;

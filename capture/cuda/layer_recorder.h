@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -35,16 +36,23 @@ template <typename Element> struct LayerAttention {
 /// summaries, or where the recorder needs whole rows from the rows.
 ///
 /// Work space on the device is bounded by Limits: heads are launched in groups that fit, and if the device has less the
-/// groups are halved down to one head before DeviceMemoryError is thrown. Map tiles leave through the ring and may
-/// arrive after the layer has ended; finish() waits for them.
+/// groups are halved down to one head before DeviceMemoryError is thrown. Map tiles leave through a ring of buffers
+/// that is made for the first of them, and may arrive after the layer has ended; finish() waits for them.
 class LayerRecorder {
 public:
     struct Limits {
         std::size_t workBytes = std::size_t{512} << 20; ///< of a launch, beside map tiles
     };
 
-    /// All outlive this object. `ring` may be null where the recorder stores no maps.
-    LayerRecorder(AttentionKernels& kernels, AttentionRecorder& recorder, TransferRing* ring, Limits limits);
+    /// How map tiles leave the device.
+    struct MapTransfer {
+        TransferDevice& device;
+        int slots = 2;
+        std::size_t slotBytes = std::size_t{256} << 20; ///< at least a row of tiles of one head
+    };
+
+    /// All outlive this object: whatever ends it, nothing arrives at the recorder afterwards.
+    LayerRecorder(AttentionKernels& kernels, AttentionRecorder& recorder, MapTransfer transfer, Limits limits);
 
     /// All prompt rows of a layer, between the recorder's beginLayer() and endLayer(): no past.
     template <typename Element> void prompt(const LayerAttention<Element>& layer);
@@ -62,10 +70,11 @@ private:
 
     AttentionKernels& m_kernels;
     AttentionRecorder& m_recorder;
-    TransferRing* m_ring;
+    MapTransfer m_transfer;
     Limits m_limits;
     std::vector<std::int64_t> m_factors;
     int m_poolFactor;
+    std::optional<TransferRing> m_ring; // last: it ends before the rest goes
 };
 
 /// The attention alone, nothing recorded.

@@ -50,7 +50,7 @@ TransferRing::Slot TransferRing::acquire()
 {
     std::unique_lock lock(m_mutex);
     m_changed.wait(lock, [this] { return m_failure || !m_free.empty(); });
-    throwFailure(lock);
+    throwFailure();
     const int slot = m_free.back();
     m_free.pop_back();
     return {slot, m_memory[static_cast<std::size_t>(slot)].device};
@@ -62,35 +62,29 @@ void TransferRing::submit(const Slot& slot, std::size_t bytes, Consumer consume)
         throw std::invalid_argument("transfer ring: more bytes than a slot holds");
     const Memory& memory = m_memory[static_cast<std::size_t>(slot.number)];
     m_device.beginCopy(slot.number, memory.host, memory.device, bytes);
-    {
-        std::unique_lock lock(m_mutex);
-        m_work.push_back({slot.number, bytes, std::move(consume)});
-        throwFailure(lock);
-    }
+    const std::lock_guard lock(m_mutex);
+    m_work.push_back({slot.number, bytes, std::move(consume)});
     m_changed.notify_all();
+    throwFailure();
 }
 
 void TransferRing::finish()
 {
     std::unique_lock lock(m_mutex);
     m_changed.wait(lock, [this] { return m_work.empty() && !m_busy; });
-    throwFailure(lock);
+    throwFailure();
 }
 
-void TransferRing::throwFailure(std::unique_lock<std::mutex>& lock)
+void TransferRing::throwFailure() const
 {
-    if (!m_failure)
-        return;
-    const std::exception_ptr failure = std::exchange(m_failure, nullptr);
-    lock.unlock();
-    std::rethrow_exception(failure);
+    if (m_failure)
+        std::rethrow_exception(m_failure);
 }
 
 /// Copies are waited for even after a failure or at the end: a buffer must not go while the device writes to it.
 void TransferRing::consumeAll()
 {
     std::unique_lock lock(m_mutex);
-    bool failed = false;
     while (true) {
         m_changed.wait(lock, [this] { return m_stopping || !m_work.empty(); });
         if (m_work.empty())
@@ -98,7 +92,7 @@ void TransferRing::consumeAll()
         Work work = std::move(m_work.front());
         m_work.pop_front();
         m_busy = true;
-        const bool dropped = failed || m_stopping;
+        const bool dropped = m_failure || m_stopping;
         lock.unlock();
         std::exception_ptr failure;
         try {
@@ -109,10 +103,8 @@ void TransferRing::consumeAll()
             failure = std::current_exception();
         }
         lock.lock();
-        if (failure && !failed) {
-            failed = true;
+        if (!m_failure)
             m_failure = failure;
-        }
         m_busy = false;
         m_free.push_back(work.slot);
         m_changed.notify_all();

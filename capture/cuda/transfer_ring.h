@@ -34,8 +34,8 @@ public:
 /// device, it is copied while the next one is filled, and a thread consumes what has arrived (compression, writing).
 /// Whoever asks for a buffer waits while all are on their way, so that memory is bounded however slow the disk is.
 ///
-/// acquire(), submit() and finish() are called by one thread. The first exception of a consumer is thrown by the next
-/// of them; what was on its way by then is dropped.
+/// acquire(), submit() and finish() are called by one thread. After an exception of a consumer nothing more is
+/// consumed, and each of them throws it.
 class TransferRing {
 public:
     struct Slot {
@@ -46,7 +46,7 @@ public:
 
     /// Memory: slots * slotBytes on the device and as much on the host. `device` outlives this object.
     TransferRing(TransferDevice& device, int slots, std::size_t slotBytes);
-    ~TransferRing();
+    ~TransferRing(); ///< a consumer that runs is waited for, what is still on its way is dropped
     TransferRing(const TransferRing&) = delete;
     TransferRing& operator=(const TransferRing&) = delete;
 
@@ -70,7 +70,7 @@ private:
     };
 
     void consumeAll();
-    void throwFailure(std::unique_lock<std::mutex>& lock);
+    void throwFailure() const; // under the lock
     void release() noexcept;
 
     TransferDevice& m_device;

@@ -156,8 +156,7 @@ TEST_F(DeviceTransformerTest, RecordsWhatTheCpuDoes)
         FakeTransferDevice transfer;
         const Recording found = record(
             m_folder.path() / ("device" + name + ".h5"), config, kind, prompt, 2, [&](AttentionRecorder& recorder) {
-                TransferRing ring(transfer, 2, std::size_t{1} << 20);
-                LayerRecorder layers(m_kernels, recorder, &ring, {});
+                LayerRecorder layers(m_kernels, recorder, {transfer, 2, std::size_t{1} << 20}, {});
                 const DeviceRecording recording{recorder, layers, config.layers, true};
                 DeviceCache cache = model->makeCache(prompt + 2);
                 model->prefill(ids, cache, {}, &recording);

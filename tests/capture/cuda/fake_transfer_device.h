@@ -7,12 +7,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <map>
 #include <mutex>
 #include <set>
 #include <stdexcept>
+#include <thread>
 
 namespace kvloupe::cuda {
 
@@ -39,12 +41,14 @@ public:
     }
     void waitForCopy(int slot) override
     {
+        std::this_thread::sleep_for(copyTime);
         const std::lock_guard lock(m_mutex);
         const Copy copy = m_copies.at(slot);
         m_copies.erase(slot);
         std::memcpy(copy.host, copy.device, copy.bytes);
     }
 
+    std::chrono::milliseconds copyTime{0};
     std::size_t begun = 0;
     int devices = 0;
     int failingAllocation = -1;

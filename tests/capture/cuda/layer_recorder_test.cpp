@@ -11,8 +11,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <memory>
 #include <numeric>
-#include <optional>
 #include <random>
 
 namespace kvloupe::cuda {
@@ -79,10 +80,11 @@ ModelInfo modelInfo()
     return model;
 }
 
-/// A recording of one layer whose attention `attention(recorder, vectors)` gives, tokens [begin, end) at a time.
-template <typename Attention>
+/// A recording of one layer: `makeAttention(recorder)` gives what is called with tokens [begin, end), run after run, at
+/// last with none. It goes before the recorder does.
+template <typename MakeAttention>
 Recording recorded(const std::filesystem::path& path, const Layer& layer, AttentionRecorder::Options options,
-    const Attention& attention)
+    const MakeAttention& makeAttention)
 {
     const ModelInfo model = modelInfo();
     RecordOptions recordOptions;
@@ -96,6 +98,7 @@ Recording recorded(const std::filesystem::path& path, const Layer& layer, Attent
         info.softmaxScale = 0.125;
         sample->begin(info);
         AttentionRecorder recorder(*sample, model, layer.prompt, layer.tokens, options);
+        auto attention = makeAttention(recorder);
         for (int begin = 0; begin < layer.tokens;) {
             const int end = begin == 0 ? layer.prompt : begin + 1;
             const auto queries = Layer::byHead(layer.queries, heads, begin, end);
@@ -108,11 +111,11 @@ Recording recorded(const std::filesystem::path& path, const Layer& layer, Attent
             vectors.keys = keys;
             vectors.values = values;
             recorder.beginLayer(vectors, layer.window);
-            attention(recorder, begin, end);
+            attention(begin, end);
             recorder.endLayer(0);
             begin = end;
         }
-        attention(recorder, layer.tokens, layer.tokens);
+        attention(layer.tokens, layer.tokens);
         recorder.finish(layer.tokens);
         SampleText text;
         text.ids.assign(at(layer.tokens), 1);
@@ -131,7 +134,7 @@ Recording recorded(const std::filesystem::path& path, const Layer& layer, Attent
 Recording recordedByRows(
     const std::filesystem::path& path, const Layer& layer, const AttentionRecorder::Options& options)
 {
-    return recorded(path, layer, options, [&](AttentionRecorder& recorder, int begin, int end) {
+    const auto attention = [&](AttentionRecorder& recorder, int begin, int end) {
         for (int h = 0; h < heads && begin < end; ++h) {
             const auto queries = Layer::byHead(layer.queries, heads, 0, end);
             const auto allKeys = Layer::byHead(layer.keys, kvHeads, 0, end);
@@ -146,21 +149,25 @@ Recording recordedByRows(
                 recorder.block(0, h, row, rows, cells, stride, statistics);
             }
         }
-    });
+    };
+    return recorded(path, layer, options,
+        [&](AttentionRecorder& recorder) { return [&](int begin, int end) { attention(recorder, begin, end); }; });
 }
 
-Recording recordedByKernels(const std::filesystem::path& path, const Layer& layer,
-    const AttentionRecorder::Options& options, HostKernels& kernels, std::size_t slotBytes,
-    LayerRecorder::Limits limits = {})
-{
-    FakeTransferDevice transfer;
-    TransferRing ring(transfer, 2, slotBytes);
-    std::optional<LayerRecorder> device;
-    return recorded(path, layer, options, [&](AttentionRecorder& recorder, int begin, int end) {
-        if (!device)
-            device.emplace(kernels, recorder, &ring, limits);
+/// The attention of a layer by kernels that run on the CPU.
+class KernelAttention {
+public:
+    KernelAttention(HostKernels& kernels, AttentionRecorder& recorder, const Layer& layer,
+        LayerRecorder::MapTransfer transfer, LayerRecorder::Limits limits)
+        : m_layer(layer)
+        , m_recorder(std::make_unique<LayerRecorder>(kernels, recorder, transfer, limits))
+    {
+    }
+
+    void operator()(int begin, int end)
+    {
         if (begin == end)
-            return device->finish();
+            return m_recorder->finish();
         std::vector<float> context(at((end - begin) * heads * dim));
         LayerAttention<float> attention;
         attention.heads = heads;
@@ -169,21 +176,36 @@ Recording recordedByKernels(const std::filesystem::path& path, const Layer& laye
         attention.contextHeadStride = dim;
         attention.contextRowStride = heads * dim;
         AttentionInput<float>& input = attention.input;
-        input.queries = layer.queries.data() + std::int64_t{begin} * heads * dim;
-        input.keys = layer.keys.data();
-        input.values = layer.values.data();
+        input.queries = m_layer.queries.data() + std::int64_t{begin} * heads * dim;
+        input.keys = m_layer.keys.data();
+        input.values = m_layer.values.data();
         input.queryHeadStride = input.keyHeadStride = input.valueHeadStride = dim;
         input.queryRowStride = heads * dim;
         input.keyRowStride = input.valueRowStride = kvHeads * dim;
         input.rows = end - begin;
         input.past = begin;
-        input.window = layer.window;
+        input.window = m_layer.window;
         input.headsPerKvHead = heads / kvHeads;
         input.scale = 0.125F;
         if (begin == 0)
-            device->prompt(attention);
+            m_recorder->prompt(attention);
         else
-            device->generated(attention);
+            m_recorder->generated(attention);
+    }
+
+private:
+    const Layer& m_layer;
+    std::unique_ptr<LayerRecorder> m_recorder;
+};
+
+Recording recordedByKernels(const std::filesystem::path& path, const Layer& layer,
+    const AttentionRecorder::Options& options, HostKernels& kernels, std::size_t slotBytes,
+    LayerRecorder::Limits limits = {}, std::chrono::milliseconds copyTime = {})
+{
+    FakeTransferDevice transfer;
+    transfer.copyTime = copyTime;
+    return recorded(path, layer, options, [&](AttentionRecorder& recorder) {
+        return KernelAttention(kernels, recorder, layer, {transfer, 2, slotBytes}, limits);
     });
 }
 
@@ -229,8 +251,21 @@ TEST(LayerRecorder, MapsPassThroughBuffersOfAnySize)
         const auto path = folder.path() / ("kernels" + std::to_string(slot) + ".h5");
         expectSameLayer(recordedByKernels(path, layer, {}, kernels, slot), expected, 0);
     }
-    HostKernels kernels;
-    EXPECT_THROW(recordedByKernels(folder.path() / "small.h5", layer, {}, kernels, 2 * tile), DeviceMemoryError);
+}
+
+TEST(LayerRecorder, NothingArrivesAfterAnErrorHasEndedIt)
+{
+    const TemporaryFolder folder;
+    const Layer layer(600, 0, 0); // its third row of tiles is larger than a buffer, the first two are on their way then
+    constexpr std::size_t tile = 256 * 256 * 2;
+    for (const int milliseconds : {0, 20}) {
+        HostKernels kernels;
+        const auto path = folder.path() / ("small" + std::to_string(milliseconds) + ".h5");
+        const auto record = [&] {
+            recordedByKernels(path, layer, {}, kernels, 2 * tile, {}, std::chrono::milliseconds(milliseconds));
+        };
+        EXPECT_THROW(record(), DeviceMemoryError);
+    }
 }
 
 TEST(LayerRecorder, TakesFewerHeadsAtOnceWhereMemoryIsShort)

@@ -97,6 +97,8 @@ TEST(TransferRing, AFailureOfAConsumerReachesWhoeverFills)
         },
         std::runtime_error);
     EXPECT_EQ(consumed, 3) << "nothing is consumed after a failure";
+    EXPECT_THROW(ring.acquire(), std::runtime_error) << "and nobody may believe that it is";
+    EXPECT_THROW(ring.finish(), std::runtime_error);
 }
 
 TEST(TransferRing, GivesBackWhatItHasWhenMemoryEnds)
