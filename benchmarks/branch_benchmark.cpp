@@ -6,6 +6,7 @@
 //   branch_benchmark MODEL [--tokens 1024] [--generate 64] [--separate 36] [--long 4096] [--ids FILE]
 
 #include "capture/cache/batch_decoder.h"
+#include "capture/cache/cpu_live_model.h"
 #include "capture/cache/live_prompt.h"
 #include "capture/checkpoint/checkpoint.h"
 #include "capture/model/blas_info.h"
@@ -44,7 +45,7 @@ nlohmann::json together(const Transformer& model, std::span<const std::int32_t> 
     const std::vector<std::string>& keeps, std::int64_t tokens)
 {
     const auto begin = Clock::now();
-    const LivePrompt prompt(model, ids, PromptLayout(std::ssize(ids)), methods);
+    const LivePrompt prompt(onCpu(model), ids, PromptLayout(std::ssize(ids)), methods);
     const double prefill = secondsSince(begin);
     std::vector<Branch> branches;
     for (std::size_t method = 0; method < methods.size(); ++method)
@@ -57,7 +58,7 @@ nlohmann::json together(const Transformer& model, std::span<const std::int32_t> 
         bytes += branch.bytes();
         held += branch.meanTokens();
     }
-    BatchDecoder(model).generateGreedy(pointersTo(branches), {.maxTokens = tokens});
+    BatchDecoder(onCpu(model)).generateGreedy(pointersTo(branches), {.maxTokens = tokens});
     const double all = secondsSince(begin);
     return {{"branches", branches.size()}, {"prefill_seconds", prefill}, {"cut_seconds", cut},
         {"decode_seconds", all - prefill - cut}, {"seconds", all}, {"cache_bytes", bytes},
@@ -71,9 +72,9 @@ double apart(const Transformer& model, std::span<const std::int32_t> ids, const 
     const auto begin = Clock::now();
     for (std::size_t run = 0; run < runs; ++run) {
         const LivePrompt prompt(
-            model, ids, PromptLayout(std::ssize(ids)), {methods[run / keeps.size() % methods.size()]});
+            onCpu(model), ids, PromptLayout(std::ssize(ids)), {methods[run / keeps.size() % methods.size()]});
         std::vector<Branch> branch{prompt.branch(0, Budget::keep(keeps[run % keeps.size()]))};
-        BatchDecoder(model).generateGreedy(pointersTo(branch), {.maxTokens = tokens});
+        BatchDecoder(onCpu(model)).generateGreedy(pointersTo(branch), {.maxTokens = tokens});
     }
     return secondsSince(begin);
 }
@@ -89,10 +90,10 @@ nlohmann::json oneStream(const Transformer& model, std::span<const std::int32_t>
     model.generateGreedy(cache, prefill.lastLogits, tokens + 1, {});
     const double plain = secondsSince(decodeBegin);
 
-    const LivePrompt prompt(model, ids, PromptLayout(std::ssize(ids)), {parseMethod("full")});
+    const LivePrompt prompt(onCpu(model), ids, PromptLayout(std::ssize(ids)), {parseMethod("full")});
     std::vector<Branch> branch{prompt.branch(0, Budget::keep("1"))};
     const auto branchBegin = Clock::now();
-    BatchDecoder(model).generateGreedy(pointersTo(branch), {.maxTokens = tokens + 1});
+    BatchDecoder(onCpu(model)).generateGreedy(pointersTo(branch), {.maxTokens = tokens + 1});
     return {{"prefill_seconds", prefillSeconds}, {"plain_seconds_per_token", plain / static_cast<double>(tokens)},
         {"branch_seconds_per_token", secondsSince(branchBegin) / static_cast<double>(tokens)}};
 }
@@ -121,10 +122,11 @@ double attentionSeconds(const ModelConfig& config, std::int64_t tokens, std::int
             cache.append(layer, head, vectors, vectors, positions);
     }
     const CacheShape shape = cacheShape(config, tokens);
+    const auto prompt = cpuPromptCache(std::move(cache));
     const Method method = parseMethod("snapkv");
     std::vector<LayerCache> layers;
     for (int layer = 0; layer < config.numLayers; ++layer)
-        layers.emplace_back(shape, layer, cache, LayerCache::Cut{method, keep, tokens});
+        layers.emplace_back(shape, layer, *prompt, LayerCache::Cut{method, keep, tokens});
 
     const std::int64_t width = config.numHeads * config.headDim;
     const std::vector<float> row = draw(width);
@@ -140,7 +142,7 @@ double attentionSeconds(const ModelConfig& config, std::int64_t tokens, std::int
                 layer.append(state, {row.data(), row.data(), row.data(), config.headDim, tokens + step, tokens + step},
                     true, scratch);
             for (int list = 0; list < layer.lists(); ++list)
-                layer.attend(list, context.data() + list * width / layer.lists(), scratch);
+                attendOnCpu({&layer, list, context.data() + list * width / layer.lists(), &scratch});
             for (int state = 0; state < layer.states(); ++state)
                 layer.decide(state, tokens + step, scratch);
         }

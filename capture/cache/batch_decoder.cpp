@@ -2,11 +2,11 @@
 
 #include "capture/cache/batch_decoder.h"
 
-#include "capture/model/forward_pass.h"
+#include "capture/cache/live_model.h"
 #include "capture/model/model_error.h"
 #include "capture/model/next_token.h"
 #include "capture/model/pass_attention.h"
-#include "capture/model/transformer.h"
+#include "capture/model/prompt_check.h"
 
 #include <fmt/format.h>
 
@@ -27,9 +27,10 @@ std::size_t index(std::int64_t value)
 class BranchAttention final : public PassAttention {
 public:
     /// `layer(branch, layer)` is the cache of a branch; `policies`: whether they act in this pass.
-    BranchAttention(std::span<Branch* const> branches, std::function<LayerCache&(std::size_t branch, int layer)> layer,
-        bool policies)
-        : m_branches(branches)
+    BranchAttention(const LiveModel& model, std::span<Branch* const> branches,
+        std::function<LayerCache&(std::size_t branch, int layer)> layer, bool policies)
+        : m_model(model)
+        , m_branches(branches)
         , m_layer(std::move(layer))
         , m_policies(policies)
         , m_order(branches.size())
@@ -49,37 +50,33 @@ public:
 
     void attend(const LayerRows& rows, PassWorkspace& workspace) override
     {
+        const std::int64_t dim = m_branches.front()->prompt().shape.headDim;
+        const std::int64_t width = dim * m_branches.front()->prompt().shape.queryHeads;
         std::vector<Part> states;
-        std::vector<Part> lists;
+        std::vector<ListAttention> lists;
         for (const std::size_t b : m_order) {
             LayerCache& cache = m_layer(b, rows.layer);
             for (int state = 0; state < cache.states(); ++state)
                 states.push_back({&cache, b, state});
+            float* const context = rows.context.data() + static_cast<std::int64_t>(b) * width;
             for (int list = 0; list < cache.lists(); ++list)
-                lists.push_back({&cache, b, list});
+                lists.push_back({&cache, list, context + list * (width / cache.lists()), &m_scratch[b]});
         }
-        const std::int64_t dim = m_branches.front()->prompt().shape.headDim;
-        const std::int64_t width = dim * m_branches.front()->prompt().shape.queryHeads;
-        const auto each = [&](const std::vector<Part>& parts, const auto& body) {
+        const auto eachState = [&](const auto& body) {
             workspace.runner().run(
-                std::ssize(parts), [&](std::int64_t task, int) { body(parts[static_cast<std::size_t>(task)]); });
+                std::ssize(states), [&](std::int64_t task, int) { body(states[static_cast<std::size_t>(task)]); });
         };
-        each(states, [&](const Part& part) {
+        eachState([&](const Part& part) {
             const auto row = static_cast<std::int64_t>(part.branch);
             LayerCache::Row of{rows.queries.data() + row * dim, rows.keys.data() + row * dim,
                 rows.values.data() + row * dim, rows.rows * dim, m_branches[part.branch]->position(),
                 rows.positions[part.branch]};
             part.cache->append(part.number, of, m_policies, m_scratch[part.branch]);
         });
-        each(lists, [&](const Part& part) {
-            const std::int64_t perList = width / part.cache->lists();
-            float* const context
-                = rows.context.data() + static_cast<std::int64_t>(part.branch) * width + part.number * perList;
-            part.cache->attend(part.number, context, m_scratch[part.branch]);
-        });
+        m_model.attend(lists, workspace);
         if (!m_policies)
             return;
-        each(states, [&](const Part& part) {
+        eachState([&](const Part& part) {
             part.cache->decide(part.number, m_branches[part.branch]->position(), m_scratch[part.branch]);
         });
     }
@@ -88,9 +85,10 @@ private:
     struct Part {
         LayerCache* cache = nullptr;
         std::size_t branch = 0;
-        int number = 0; ///< of the state or list
+        int number = 0; ///< of the state
     };
 
+    const LiveModel& m_model;
     std::span<Branch* const> m_branches;
     std::function<LayerCache&(std::size_t, int)> m_layer;
     bool m_policies;
@@ -150,8 +148,8 @@ void report(const std::function<bool(double)>& progress, double share)
 
 } // namespace
 
-BatchDecoder::BatchDecoder(const Transformer& model)
-    : m_model(&model)
+BatchDecoder::BatchDecoder(std::shared_ptr<const LiveModel> model)
+    : m_model(std::move(model))
 {
 }
 
@@ -168,17 +166,17 @@ std::vector<float> BatchDecoder::run(
         if (branch->position() >= m_model->config().maxPositions)
             throw ModelError(fmt::format("branch: found {} tokens, expected fewer than {}, the context of the model",
                 branch->position(), m_model->config().maxPositions));
-        m_model->requireSameRope(branch->prompt().promptTokens, branch->position() + 1);
+        requireSameRope(m_model->config(), branch->prompt().promptTokens, branch->position() + 1);
         positions.push_back(branch->rotaryPosition());
         textTokens.push_back(branch->position() + 1);
     }
     BranchAttention attention(
-        branches,
+        *m_model, branches,
         [&](std::size_t branch, int layer) -> LayerCache& {
             return branches[branch]->m_layers[static_cast<std::size_t>(layer)];
         },
         policies);
-    std::vector<float> logits = m_model->run({ids, positions, textTokens}, attention, Transformer::LogitRows::All);
+    std::vector<float> logits = m_model->run({ids, positions, textTokens}, attention);
     for (Branch* branch : branches)
         ++branch->m_position;
     return logits;

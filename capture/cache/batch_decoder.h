@@ -6,13 +6,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
 
 namespace kvloupe {
 
-class Transformer;
+class LiveModel;
 
 /// Advances branches of any methods, budgets and lengths together: one product with B rows for each weight matrix, one
 /// task per branch and list for the attention.
@@ -21,8 +22,7 @@ class Transformer;
 /// full, token outside the vocabulary, infinities), Cancelled; branches of a failed step are not to be used further.
 class BatchDecoder {
 public:
-    /// `model` outlives this object.
-    explicit BatchDecoder(const Transformer& model);
+    explicit BatchDecoder(std::shared_ptr<const LiveModel> model);
 
     /// Branch i takes up ids[i]: logits [B, vocab] after it. No branch may be there twice. All branches are of prompts
     /// of this model.
@@ -68,7 +68,7 @@ private:
     std::vector<float> run(std::span<Branch* const> branches, std::span<const std::int32_t> ids, bool policies) const;
     static void setPromptLogits(std::span<Branch* const> branches, std::span<const float> logits);
 
-    const Transformer* m_model;
+    std::shared_ptr<const LiveModel> m_model;
 };
 
 } // namespace kvloupe

@@ -2,7 +2,6 @@
 
 #include "capture/cache/branch.h"
 
-#include "capture/model/kv_cache.h"
 #include "core/replay/replay.h"
 
 #include <fmt/format.h>
@@ -13,7 +12,7 @@
 
 namespace kvloupe {
 
-Branch::Branch(std::shared_ptr<const PromptState> prompt, const KvCache& prefill, Cut cut,
+Branch::Branch(std::shared_ptr<const PromptState> prompt, const PromptCache& prefill, Cut cut,
     std::shared_ptr<const ScoredSample> scored)
     : m_prompt(std::move(prompt))
     , m_scored(std::move(scored))
@@ -25,7 +24,7 @@ Branch::Branch(std::shared_ptr<const PromptState> prompt, const KvCache& prefill
     , m_granularity(m_method.granularity)
     , m_position(m_prompt->promptTokens)
 {
-    // Transposing keys is most of the work of a cut.
+    // Copying vectors is most of the work of a cut.
     std::vector<std::optional<LayerCache>> layers(static_cast<std::size_t>(m_prompt->shape.numLayers));
     tbb::parallel_for(0, m_prompt->shape.numLayers, [&](int layer) {
         const auto kept = cut.kept.find(layer);

@@ -17,7 +17,6 @@
 
 namespace kvloupe {
 
-class KvCache;
 class ScoredSample;
 
 /// What all branches of one prompt share; read only.
@@ -47,7 +46,7 @@ public:
 
     /// Copies what is kept out of `prefill`, which is not needed afterwards. `scored`: for policies that carry scores
     /// of the prefill on; may be null. Throws MethodError if the sets do not fit the model or the policy.
-    Branch(std::shared_ptr<const PromptState> prompt, const KvCache& prefill, Cut cut,
+    Branch(std::shared_ptr<const PromptState> prompt, const PromptCache& prefill, Cut cut,
         std::shared_ptr<const ScoredSample> scored);
 
     const Method& method() const { return m_method; }

@@ -2,9 +2,7 @@
 
 #include "capture/cache/layer_cache.h"
 
-#include "capture/cache/decode_kernels.h"
 #include "capture/checkpoint/model_config.h"
-#include "capture/model/kv_cache.h"
 #include "capture/model/rope.h"
 #include "core/methods/group_reduction.h"
 
@@ -72,7 +70,15 @@ CacheShape cacheShape(const ModelConfig& config, std::int64_t promptTokens)
         config.numLayers, config.numHeads, config.numKvHeads, config.headDim, config.attentionScale, std::move(layers)};
 }
 
-LayerCache::LayerCache(const CacheShape& shape, int layer, const KvCache& prefill, const Cut& cut)
+std::span<float> StepScratch::attentionOf(int list, std::int64_t floats)
+{
+    AlignedFloats& of = attention[index(list)];
+    if (std::ssize(of.span()) < floats)
+        of = AlignedFloats(index(floats * 5 / 4));
+    return of.span();
+}
+
+LayerCache::LayerCache(const CacheShape& shape, int layer, const PromptCache& prefill, const Cut& cut)
     : m_shape(shape)
     , m_layer(layer)
     , m_promptTokens(cut.promptTokens)
@@ -97,25 +103,11 @@ LayerCache::LayerCache(const CacheShape& shape, int layer, const KvCache& prefil
 
     for (std::size_t list = 0; list < sets.size(); ++list) {
         const auto kvHead = static_cast<int>(list * index(m_shape.kvHeads) / sets.size());
-        const std::vector<std::int64_t> kept = indicesOf(sets[list], prefill.positions(layer, kvHead), layer);
-        const auto dim = index(m_shape.headDim);
-        const auto vectorOf
-            = [&](std::span<const float> vectors, std::size_t i) { return vectors.subspan(index(kept[i]) * dim, dim); };
+        const std::vector<std::int64_t> kept = indicesOf(sets[list], prefill.positions(layer), layer);
         std::vector<std::int64_t> shifts;
         for (std::size_t i = 0; m_positions == PositionMode::Rerotate && i < kept.size(); ++i)
             shifts.push_back(static_cast<std::int64_t>(i) - sets[list][i]);
-        const RopeTable turns(layerPositions().frequencies, shifts);
-        std::vector<float> turned(dim);
-        TokenPages& pages = m_lists.emplace_back(m_shape.headDim, m_needs.keys);
-        for (std::size_t i = 0; i < kept.size(); ++i) {
-            std::span<const float> key = vectorOf(prefill.keys(layer, kvHead), i);
-            const auto slot = static_cast<std::int64_t>(i);
-            if (!shifts.empty() && shifts[i] != 0) {
-                applyRope(key, turns.cosines(slot), turns.sines(slot), turned);
-                key = turned;
-            }
-            pages.put(slot, key, vectorOf(prefill.values(layer, kvHead), i));
-        }
+        m_lists.push_back(prefill.gather({layer, kvHead, kept, shifts, layerPositions().frequencies, m_needs.keys}));
     }
     for (std::size_t list = 0; list < (wholeLayer ? 1 : sets.size()); ++list)
         m_states.push_back({SlotMap(sets[list]), {}, {}, policy != nullptr ? policy->clone() : nullptr});
@@ -127,8 +119,9 @@ LayerCache::LayerCache(const LayerCache& other)
     , m_promptTokens(other.m_promptTokens)
     , m_positions(other.m_positions)
     , m_needs(other.m_needs)
-    , m_lists(other.m_lists)
 {
+    for (const auto& list : other.m_lists)
+        m_lists.push_back(list->clone());
     for (const State& from : other.m_states)
         m_states.push_back({from.map, from.hidden, from.unseen, from.policy ? from.policy->clone() : nullptr});
 }
@@ -142,14 +135,14 @@ LayerCache& LayerCache::operator=(const LayerCache& other)
 
 std::vector<float> LayerCache::key(int list, std::size_t at) const
 {
-    return m_lists[index(list)].key(state(list).map.slots()[at]);
+    return store(list).key(state(list).map.slots()[at]);
 }
 
 std::int64_t LayerCache::bytes() const
 {
     std::int64_t sum = 0;
-    for (const TokenPages& pages : m_lists)
-        sum += pages.bytes();
+    for (const auto& list : m_lists)
+        sum += list->bytes();
     for (const State& one : m_states)
         sum += one.map.bytes();
     return sum;
@@ -159,7 +152,7 @@ KeyRows LayerCache::keyRows(int at) const
 {
     if (!m_needs.keys)
         return {};
-    return {m_lists[index(at)].keyRows(), m_shape.headDim, m_states[index(at)].map.slots()};
+    return {store(at).keyRows(), m_shape.headDim, m_states[index(at)].map.slots()};
 }
 
 void LayerCache::begin(const Start& start)
@@ -229,7 +222,7 @@ void LayerCache::append(int at, const Row& row, bool policies, StepScratch& scra
     for (int list = at * listsPerState(); list < (at + 1) * listsPerState(); ++list) {
         const std::int64_t kvHead = std::int64_t{list} * m_shape.kvHeads / lists();
         turned(row.keys + kvHead * row.headStride, key);
-        m_lists[index(list)].put(slot, key, {row.values + kvHead * row.headStride, dim});
+        store(list).put(slot, key, {row.values + kvHead * row.headStride, dim});
     }
     for (int head = at * headsPerState(); head < (at + 1) * headsPerState(); ++head)
         turned(row.queries + head * row.headStride, scratch.queries.span().subspan(index(head) * dim, dim));
@@ -263,33 +256,21 @@ std::vector<std::int32_t> LayerCache::outsideWindow(int at, std::int64_t place) 
     return {alive.begin(), end};
 }
 
-void LayerCache::attend(int list, float* context, StepScratch& scratch) const
+std::vector<std::int32_t> LayerCache::maskedSlots(int list) const
 {
     const State& one = state(list);
-    const TokenPages& pages = m_lists[index(list)];
-    const int rows = headsPerList();
-    const std::int64_t stride = pages.slots();
-    AlignedFloats& weights = scratch.attention[index(list)];
-    if (std::ssize(weights.span()) < rows * stride)
-        weights = AlignedFloats(index(rows * stride * 5 / 4));
-
-    const float* queries = scratch.queries.data() + std::int64_t{list} * rows * m_shape.headDim;
-    decode_kernels::keyProducts(queries, rows, m_shape.headDim, pages.pages(), weights.data(), stride);
-    constexpr float nothing = -std::numeric_limits<float>::infinity();
-    for (int r = 0; r < rows; ++r) {
-        float* const row = weights.data() + r * stride;
-        std::fill(row + one.map.usedSlots(), row + stride, nothing);
-        for (const std::int32_t slot : one.map.freeSlots())
-            row[slot] = nothing;
-        auto hidden = one.unseen.begin();
-        for (std::size_t i = 0; hidden != one.unseen.end() && i < one.map.alive().size(); ++i) {
-            hidden = std::find_if(hidden, one.unseen.end(), [&](std::int32_t at) { return at >= one.map.alive()[i]; });
-            if (hidden != one.unseen.end() && *hidden == one.map.alive()[i])
-                row[one.map.slots()[i]] = nothing;
-        }
-        decode_kernels::softmax(row, stride, static_cast<float>(m_shape.softmaxScale));
+    const auto free = one.map.freeSlots();
+    std::vector<std::int32_t> masked(free.begin(), free.end());
+    for (std::int64_t slot = one.map.usedSlots(); slot < store(list).slots(); ++slot)
+        masked.push_back(static_cast<std::int32_t>(slot));
+    const auto alive = one.map.alive();
+    auto hidden = one.unseen.begin();
+    for (std::size_t i = 0; hidden != one.unseen.end() && i < alive.size(); ++i) {
+        hidden = std::find_if(hidden, one.unseen.end(), [&](std::int32_t at) { return at >= alive[i]; });
+        if (hidden != one.unseen.end() && *hidden == alive[i])
+            masked.push_back(one.map.slots()[i]);
     }
-    decode_kernels::weightedValues(weights.data(), stride, rows, m_shape.headDim, pages.pages(), context);
+    return masked;
 }
 
 /// What the query heads of a state look at, token by token, reduced as the policy wants it.
@@ -300,8 +281,7 @@ std::vector<float> LayerCache::policyAttention(int at, const StepScratch& scratc
     HeadScores perHead(headsPerState(), one.map.size());
     for (int head = 0; head < headsPerState(); ++head) {
         const int list = at * listsPerState() + head / headsPerList();
-        const float* const row
-            = scratch.attention[index(list)].data() + head % headsPerList() * m_lists[index(list)].slots();
+        const float* const row = scratch.attention[index(list)].data() + head % headsPerList() * store(list).slots();
         std::ranges::transform(
             slots, perHead.set(head).begin(), [row](std::int32_t slot) { return static_cast<double>(row[slot]); });
     }
@@ -343,10 +323,9 @@ void LayerCache::evict(int at, std::span<const std::int32_t> positions)
         shifts = shiftsAfter(one.map.alive(), positions);
     const std::vector<SlotMap::Move> moves = one.map.remove(positions);
     for (int list = at * listsPerState(); list < (at + 1) * listsPerState(); ++list) {
-        TokenPages& pages = m_lists[index(list)];
         for (const auto& [from, to] : moves)
-            pages.move(from, to);
-        pages.shrink(one.map.usedSlots());
+            store(list).move(from, to);
+        store(list).shrink(one.map.usedSlots());
     }
     if (!shifts.empty())
         closeRanks(at, shifts);
@@ -356,17 +335,17 @@ void LayerCache::evict(int at, std::span<const std::int32_t> positions)
 void LayerCache::closeRanks(int at, std::span<const std::int32_t> shifts)
 {
     const auto slots = m_states[index(at)].map.slots();
-    std::map<std::pair<std::int64_t, std::int32_t>, std::array<float, TokenPages::pageTokens>> chosen; // by page, shift
+    std::map<std::pair<std::int64_t, std::int32_t>, std::array<float, TokenStore::pageTokens>> chosen; // by page, shift
     for (std::size_t i = 0; i < shifts.size(); ++i)
         if (shifts[i] != 0)
-            chosen[{slots[i] / TokenPages::pageTokens, shifts[i]}][index(slots[i] % TokenPages::pageTokens)] = 1.0F;
+            chosen[{slots[i] / TokenStore::pageTokens, shifts[i]}][index(slots[i] % TokenStore::pageTokens)] = 1.0F;
     std::map<std::int32_t, RopeTable> turns;
     for (const auto& [place, lanes] : chosen) {
         const std::int64_t shift = place.second;
         const RopeTable& turn
             = turns.try_emplace(place.second, layerPositions().frequencies, std::span(&shift, 1)).first->second;
         for (int list = at * listsPerState(); list < (at + 1) * listsPerState(); ++list)
-            m_lists[index(list)].turn(place.first, lanes, turn.cosines(0), turn.sines(0));
+            store(list).turn({place.first, lanes, place.second, turn.cosines(0), turn.sines(0)});
     }
 }
 

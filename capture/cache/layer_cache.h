@@ -2,8 +2,8 @@
 
 #pragma once
 
+#include "capture/cache/prompt_cache.h"
 #include "capture/cache/slot_map.h"
-#include "capture/cache/token_pages.h"
 #include "core/attention/attention_rows.h"
 #include "core/methods/decode_policy.h"
 #include "core/methods/keep_set.h"
@@ -16,7 +16,6 @@
 
 namespace kvloupe {
 
-class KvCache;
 struct ModelConfig;
 
 /// What a layer does with positions.
@@ -41,7 +40,9 @@ CacheShape cacheShape(const ModelConfig& config, std::int64_t promptTokens);
 /// Memory of one step of one branch, used again for every layer.
 struct StepScratch {
     AlignedFloats queries; ///< (query heads, head_dim)
-    std::vector<AlignedFloats> attention; ///< per list: (query heads of the list, slots)
+    std::vector<AlignedFloats> attention; ///< per list: (query heads of the list, slots), or more
+
+    std::span<float> attentionOf(int list, std::int64_t floats); ///< with room for so many
 };
 
 /// The compressed cache of one layer: lists of tokens, one per KV head or per query head, and the decode policies that
@@ -49,7 +50,7 @@ struct StepScratch {
 ///
 /// A list serves query heads [list * heads / lists, (list + 1) * heads / lists). A state is what one policy decides on:
 /// one list, or all lists of a layer-level method, which hold the same tokens then. The calls of a step are append() of
-/// every state, attend() of every list, decide() of every state; those of different states and lists may run at once.
+/// every state, LiveModel::attend() of the lists, decide() of every state; those of different states may run at once.
 class LayerCache {
 public:
     /// Where the method starts from, beside the kept tokens.
@@ -61,7 +62,7 @@ public:
 
     /// Copies the kept tokens of `layer` out of `prefill`. Throws MethodError if a layer-level policy meets lists that
     /// differ, or reads keys.
-    LayerCache(const CacheShape& shape, int layer, const KvCache& prefill, const Cut& cut);
+    LayerCache(const CacheShape& shape, int layer, const PromptCache& prefill, const Cut& cut);
     LayerCache(const LayerCache& other); ///< policies are cloned
     LayerCache& operator=(const LayerCache& other);
     LayerCache(LayerCache&&) noexcept = default;
@@ -75,6 +76,14 @@ public:
     /// Cached tokens that the last query did not see, ascending.
     std::span<const std::int32_t> unseen(int list) const { return state(list).unseen; }
     std::vector<float> key(int list, std::size_t index) const; ///< of alive(list)[index], [headDim]
+    const CacheShape& shape() const { return m_shape; }
+    int headsPerList() const { return m_shape.queryHeads / lists(); }
+    const TokenStore& store(int list) const { return *m_lists[static_cast<std::size_t>(list)]; }
+    TokenStore& store(int list) { return *m_lists[static_cast<std::size_t>(list)]; }
+    /// Slots of the store that the query of this step must not see: idle ones and those of unseen tokens.
+    std::vector<std::int32_t> maskedSlots(int list) const;
+    /// Whether decide() looks at what StepScratch::attention holds.
+    bool needsAttention() const { return m_needs.attention; }
     std::int64_t bytes() const;
 
     /// Gives the policies their start. `scores`: of the prefill, [states, promptTokens] or empty; `lastQueries`:
@@ -99,8 +108,6 @@ public:
     };
     /// With policies: also asks what the query must not see.
     void append(int state, const Row& row, bool policies, StepScratch& scratch);
-    /// context: [query heads of the list, headDim].
-    void attend(int list, float* context, StepScratch& scratch) const;
     void decide(int state, std::int64_t position, StepScratch& scratch);
 
     /// Forgets tokens of one state; positions that are not there are passed over.
@@ -117,7 +124,6 @@ private:
     const LayerPositions& layerPositions() const { return (*m_shape.layers)[static_cast<std::size_t>(m_layer)]; }
     const State& state(int list) const { return m_states[m_states.size() == 1 ? 0 : static_cast<std::size_t>(list)]; }
     int listsPerState() const { return lists() / states(); }
-    int headsPerList() const { return m_shape.queryHeads / lists(); }
     int headsPerState() const { return m_shape.queryHeads / states(); }
     std::span<const float> queriesOf(int state, const StepScratch& scratch) const;
     KeyRows keyRows(int state) const;
@@ -130,7 +136,7 @@ private:
     std::int64_t m_promptTokens;
     PositionMode m_positions;
     DecodeNeeds m_needs;
-    std::vector<TokenPages> m_lists;
+    std::vector<std::unique_ptr<TokenStore>> m_lists;
     std::vector<State> m_states;
 };
 

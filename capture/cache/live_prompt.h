@@ -3,7 +3,7 @@
 #pragma once
 
 #include "capture/cache/branch.h"
-#include "capture/model/kv_cache.h"
+#include "capture/cache/live_model.h"
 #include "core/methods/method.h"
 #include "core/prompt/prompt_layout.h"
 
@@ -17,20 +17,19 @@
 namespace kvloupe {
 
 class ScoredSample;
-class Transformer;
 
 /// A prompt that is prefilled once and scored by several methods on the way; branches of any budget are cut from it.
 ///
 /// Memory: the full cache and the scores of all methods and layers. Errors: ModelError, MethodError, Cancelled.
 class LivePrompt {
 public:
-    /// `model` outlives this object; `layout` says where the parts of the prompt lie and is of ids.size() tokens.
-    LivePrompt(const Transformer& model, std::span<const std::int32_t> ids, PromptLayout layout,
+    /// `layout` says where the parts of the prompt lie and is of ids.size() tokens.
+    LivePrompt(std::shared_ptr<const LiveModel> model, std::span<const std::int32_t> ids, PromptLayout layout,
         std::vector<Method> methods, const std::function<bool(double)>& progress = {});
 
     std::span<const Method> methods() const { return m_methods; }
     const PromptLayout& layout() const { return m_layout; }
-    const KvCache& cache() const { return m_cache; } ///< of the full prefill
+    const PromptCache& cache() const { return *m_cache; } ///< of the full prefill
     std::span<const float> logits() const { return m_state->logits; } ///< [vocab], after the prompt, full cache
     /// What choices are made from; null for a method with a LayerPruner.
     const ScoredSample* scored(std::size_t method) const { return m_scored.at(method).get(); }
@@ -43,11 +42,11 @@ public:
 private:
     Branch prunedBranch(const Method& method, const Budget& budget, const std::optional<Budget>& decodeBudget) const;
 
-    const Transformer* m_model;
+    std::shared_ptr<const LiveModel> m_model;
     std::vector<std::int32_t> m_ids;
     PromptLayout m_layout;
     std::vector<Method> m_methods;
-    KvCache m_cache;
+    std::shared_ptr<const PromptCache> m_cache;
     std::shared_ptr<const PromptState> m_state;
     std::vector<std::shared_ptr<const ScoredSample>> m_scored;
 };

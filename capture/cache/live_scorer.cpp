@@ -2,8 +2,8 @@
 
 #include "capture/cache/live_scorer.h"
 
+#include "capture/cache/live_model.h"
 #include "capture/model/model_error.h"
-#include "capture/model/transformer.h"
 #include "core/attention/block_column_sums.h"
 #include "core/recording/vector_statistics.h"
 #include "core/replay/evidence_builder.h"
@@ -37,9 +37,9 @@ std::vector<float> lastVectors(
 } // namespace
 
 struct LiveScorer::State {
-    State(const Transformer& transformer, const PromptLayout& promptLayout, std::span<const Method> scoredMethods)
-        : model(transformer)
-        , config(transformer.config())
+    State(const LiveModel& liveModel, const PromptLayout& promptLayout, std::span<const Method> scoredMethods)
+        : model(liveModel)
+        , config(liveModel.config())
         , layout(promptLayout)
         , methods(scoredMethods)
         , tokens(promptLayout.promptTokens())
@@ -73,7 +73,7 @@ struct LiveScorer::State {
         return held == tokens ? std::move(values) : lastVectors(values, heads, tokens, 1, held);
     }
 
-    const Transformer& model;
+    const LiveModel& model;
     const ModelConfig& config;
     const PromptLayout& layout;
     std::span<const Method> methods;
@@ -84,6 +84,7 @@ struct LiveScorer::State {
 
     LayerVectors vectors; // of the layer in hand
     BlockColumnSums columnSums;
+    std::vector<float> givenSums; // [heads, tokens] instead of them, if the model brings them
     std::vector<float> rows; // [heads, lastRows, tokens]
     std::vector<std::vector<Scores>> scores; // per method and layer
     std::vector<int> layers;
@@ -120,7 +121,7 @@ OwnedEvidence LiveScorer::State::evidence()
     const bool whole = view.tokens == tokens;
     result.lastRows = whole ? std::move(rows) : lastRowsOf(view);
     if (needs.columnSums)
-        result.columnSums = cached(columnSums.sums(), config.numHeads);
+        result.columnSums = cached(givenSums.empty() ? columnSums.sums() : std::move(givenSums), config.numHeads);
     if (needs.keyNorms)
         result.keyNorms = cached(euclideanNorms(vectors.keys, dim), config.numKvHeads);
     if (needs.valueNorms)
@@ -157,7 +158,7 @@ OwnedEvidence LiveScorer::State::evidence()
     return result;
 }
 
-LiveScorer::LiveScorer(const Transformer& model, const PromptLayout& layout, std::span<const Method> methods)
+LiveScorer::LiveScorer(const LiveModel& model, const PromptLayout& layout, std::span<const Method> methods)
     : m_state(std::make_unique<State>(model, layout, methods))
 {
 }
@@ -167,6 +168,21 @@ LiveScorer::~LiveScorer() = default;
 bool LiveScorer::wantsQueriesBeforeRope(int /*layer*/) const
 {
     return m_state->needs.queryStatistics;
+}
+
+std::int64_t LiveScorer::firstRowWanted(std::int64_t entering) const
+{
+    return entering - m_state->lastRows;
+}
+
+bool LiveScorer::wantsColumnSums() const
+{
+    return m_state->needs.columnSums;
+}
+
+void LiveScorer::columnSums(int /*layer*/, std::span<const float> sums)
+{
+    m_state->givenSums.assign(sums.begin(), sums.end());
 }
 
 void LiveScorer::beginLayer(const LayerVectors& vectors)

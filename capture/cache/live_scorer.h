@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "capture/model/attention_observer.h"
+#include "capture/model/prompt_observer.h"
 #include "core/methods/method.h"
 #include "core/prompt/prompt_layout.h"
 #include "core/replay/replay.h"
@@ -14,21 +14,23 @@
 
 namespace kvloupe {
 
-class Transformer;
+class LiveModel;
 
 /// Scores several methods while a prompt is prefilled: evidence of one layer is gathered from the blocks of its
-/// attention, handed to every method, and dropped. What a method decides by is bit for bit what a replay of a recording
-/// of the same prompt gives it, so it chooses the same tokens.
+/// attention, handed to every method, and dropped. On the CPU, what a method decides by is bit for bit what a replay of
+/// a recording of the same prompt gives it, so it chooses the same tokens.
 ///
-/// Observes one prefill of a whole prompt in blocks of PrefillOptions' default size. Memory: evidence of one layer,
-/// scores of all.
-class LiveScorer final : public AttentionObserver {
+/// On the CPU blocks have PrefillOptions' default size. Memory: evidence of one layer, scores of all.
+class LiveScorer final : public PromptObserver {
 public:
     /// All outlive this object. Methods that prune on the way (LayerPruner) are passed over.
-    LiveScorer(const Transformer& model, const PromptLayout& layout, std::span<const Method> methods);
+    LiveScorer(const LiveModel& model, const PromptLayout& layout, std::span<const Method> methods);
     ~LiveScorer() override;
 
     bool wantsQueriesBeforeRope(int layer) const override;
+    std::int64_t firstRowWanted(std::int64_t entering) const override;
+    bool wantsColumnSums() const override;
+    void columnSums(int layer, std::span<const float> sums) override;
     void beginLayer(const LayerVectors& vectors) override;
     void block(int layer, int head, std::int64_t queryBegin, std::int64_t rows, std::span<const float> probabilities,
         std::int64_t stride, std::span<const RowStatistics> statistics) override;

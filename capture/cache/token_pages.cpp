@@ -13,7 +13,8 @@ TokenPages::TokenPages(int headDim, bool keepsRows)
 }
 
 TokenPages::TokenPages(const TokenPages& other)
-    : m_headDim(other.m_headDim)
+    : TokenStore(other)
+    , m_headDim(other.m_headDim)
     , m_keepsRows(other.m_keepsRows)
     , m_rows(other.m_rows)
 {
@@ -24,13 +25,6 @@ TokenPages::TokenPages(const TokenPages& other)
         std::ranges::copy(page.span(), copy.data());
         m_pointers.push_back(copy.data());
     }
-}
-
-TokenPages& TokenPages::operator=(const TokenPages& other)
-{
-    TokenPages copy(other);
-    *this = std::move(copy);
-    return *this;
 }
 
 float* TokenPages::keyLane(std::int64_t slot)
@@ -102,14 +96,15 @@ std::vector<float> TokenPages::value(std::int64_t slot) const
     return {row, row + m_headDim};
 }
 
-void TokenPages::turn(
-    std::int64_t page, std::span<const float> chosen, std::span<const float> cosines, std::span<const float> sines)
+void TokenPages::turn(const Turn& turn)
 {
-    decode_kernels::turnKeys(
-        m_pages[static_cast<std::size_t>(page)].data(), m_headDim, chosen.data(), cosines.data(), sines.data());
-    for (std::int64_t lane = 0; m_keepsRows && lane < pageTokens; ++lane)
-        if (chosen[static_cast<std::size_t>(lane)] != 0.0F)
-            std::ranges::copy(key(page * pageTokens + lane), m_rows.begin() + (page * pageTokens + lane) * m_headDim);
+    decode_kernels::turnKeys(m_pages[static_cast<std::size_t>(turn.page)].data(), m_headDim, turn.chosen.data(),
+        turn.cosines.data(), turn.sines.data());
+    for (std::int64_t lane = 0; m_keepsRows && lane < pageTokens; ++lane) {
+        const std::int64_t slot = turn.page * pageTokens + lane;
+        if (turn.chosen[static_cast<std::size_t>(lane)] != 0.0F)
+            std::ranges::copy(key(slot), m_rows.begin() + slot * m_headDim);
+    }
 }
 
 std::int64_t TokenPages::bytes() const

@@ -3,50 +3,43 @@
 #pragma once
 
 #include "capture/cache/decode_kernels.h"
+#include "capture/cache/token_store.h"
 #include "core/attention/attention_rows.h"
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
 namespace kvloupe {
 
-/// Keys and values of the tokens of one list, each in a slot, in pages of 16 slots. Grows by pages, so that nothing is
-/// moved and at most 15 slots are idle at the end. Which slot holds which token is the business of a SlotMap.
+/// The tokens of one list in host memory, in pages. Grows by pages, so that nothing is moved and at most 15 slots are
+/// idle at the end.
 ///
 /// Memory per page: 32 x head_dim floats.
-class TokenPages {
+class TokenPages final : public TokenStore {
 public:
-    static constexpr std::int64_t pageTokens = decode_kernels::pageTokens;
+    static_assert(pageTokens == decode_kernels::pageTokens);
 
-    /// With `keepsRows` keys are also kept as rows [slots, head_dim], for decode policies that read them: half as much
-    /// memory again.
+    /// With `keepsRows` keys are also kept as rows: half as much memory again.
     TokenPages(int headDim, bool keepsRows);
     TokenPages(const TokenPages& other);
-    TokenPages& operator=(const TokenPages& other);
-    TokenPages(TokenPages&&) noexcept = default;
-    TokenPages& operator=(TokenPages&&) noexcept = default;
-    ~TokenPages() = default;
+    TokenPages& operator=(const TokenPages&) = delete;
+    std::unique_ptr<TokenStore> clone() const override { return std::make_unique<TokenPages>(*this); }
 
     int headDim() const { return m_headDim; }
-    std::int64_t slots() const { return std::ssize(m_pages) * pageTokens; }
+    std::int64_t slots() const override { return std::ssize(m_pages) * pageTokens; }
     std::span<const float* const> pages() const { return m_pointers; }
-    const float* keyRows() const { return m_rows.empty() ? nullptr : m_rows.data(); }
+    const float* keyRows() const override { return m_rows.empty() ? nullptr : m_rows.data(); }
 
-    /// `key`, `value`: [head_dim]. The slot may be one page further than there are any.
-    void put(std::int64_t slot, std::span<const float> key, std::span<const float> value);
-    void move(std::int64_t from, std::int64_t to);
-    /// Frees the pages after the first `slots` slots.
-    void shrink(std::int64_t slots);
+    void put(std::int64_t slot, std::span<const float> key, std::span<const float> value) override;
+    void move(std::int64_t from, std::int64_t to) override;
+    void shrink(std::int64_t slots) override;
+    void turn(const Turn& turn) override;
 
-    std::vector<float> key(std::int64_t slot) const; ///< [head_dim]
+    std::vector<float> key(std::int64_t slot) const override;
     std::vector<float> value(std::int64_t slot) const; ///< [head_dim]
-    /// Turns the chosen slots of a page by one angle per pair of channels, see decode_kernels::turnKeys.
-    void turn(
-        std::int64_t page, std::span<const float> chosen, std::span<const float> cosines, std::span<const float> sines);
-
-    /// Bytes held.
-    std::int64_t bytes() const;
+    std::int64_t bytes() const override;
 
 private:
     float* keyLane(std::int64_t slot);

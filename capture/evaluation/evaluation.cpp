@@ -3,6 +3,7 @@
 #include "capture/evaluation/evaluation.h"
 
 #include "capture/adapter/adapter.h"
+#include "capture/cache/cpu_live_model.h"
 #include "capture/cache/live_prompt.h"
 #include "capture/evaluation/data_hash.h"
 #include "capture/evaluation/prompt_run.h"
@@ -78,7 +79,7 @@ struct Evaluation::State {
     void makeBranches();
     RunHeader makeHeader() const;
     bool thinks() const { return options.thinks.value_or(options.adapter && options.adapter->thinks()); }
-    const Transformer& transformer();
+    const std::shared_ptr<const LiveModel>& liveModel();
 
     struct Sample {
         const Task* task = nullptr;
@@ -107,6 +108,7 @@ struct Evaluation::State {
     std::vector<Sample> samples;
     RunHeader header;
     std::unique_ptr<Transformer> model;
+    std::shared_ptr<const LiveModel> live; ///< `model`, once it is loaded
 };
 
 Evaluation::State::State(EvaluationOptions evaluationOptions, RunEvents evaluationEvents)
@@ -223,9 +225,9 @@ RunHeader Evaluation::State::makeHeader() const
     return result;
 }
 
-const Transformer& Evaluation::State::transformer()
+const std::shared_ptr<const LiveModel>& Evaluation::State::liveModel()
 {
-    if (!model) {
+    if (!live) {
         LoadOptions load;
         load.threads = options.threads;
         load.adapter = options.adapter;
@@ -237,8 +239,9 @@ const Transformer& Evaluation::State::transformer()
         if (load.placement == WeightPlacement::Streamed && events.say)
             events.say(streamingRemark(needs));
         model = Transformer::load(files.checkpoint(), load);
+        live = onCpu(*model);
     }
-    return *model;
+    return live;
 }
 
 Evaluation::State::Preparation Evaluation::State::prepare(const Sample& sample) const
@@ -314,7 +317,7 @@ std::vector<ResultRow> Evaluation::State::measure(const Sample& sample, const st
     const auto began = std::chrono::steady_clock::now();
     const std::span<const std::int32_t> ids = preparation.prompt.ids;
     const auto compressed = static_cast<std::size_t>(preparation.compressed);
-    const LivePrompt prompt(transformer(), ids.first(compressed), layoutOf(preparation.prompt, preparation.compressed),
+    const LivePrompt prompt(liveModel(), ids.first(compressed), layoutOf(preparation.prompt, preparation.compressed),
         methods, [&](double fraction) { return progress(prefillShare * fraction); });
     const double promptSeconds = secondsSince(began);
 
@@ -331,7 +334,7 @@ std::vector<ResultRow> Evaluation::State::measure(const Sample& sample, const st
     run.divergence = options.divergence;
     run.batchBytes = options.batchBytes;
     run.progress = [&](double fraction) { return progress(prefillShare + (1.0 - prefillShare) * fraction); };
-    std::vector<BranchRun> runs = runBranches(transformer(), prompt, requests, run);
+    std::vector<BranchRun> runs = runBranches(liveModel(), prompt, requests, run);
 
     for (std::size_t branch = 0; branch < runs.size(); ++branch) {
         BranchRun& measured = runs[branch];
@@ -385,7 +388,7 @@ EvaluationSummary Evaluation::run()
             missing.push_back(&sample);
     summary.resumed = std::ssize(state.samples) - std::ssize(missing);
     if (!missing.empty())
-        state.transformer();
+        state.liveModel();
 
     const std::string stage = fmt::format("evaluating {} samples", missing.size());
     const auto report = [&](double samples) {

@@ -5,13 +5,13 @@
 #include "capture/cache/batch_decoder.h"
 #include "capture/cache/live_prompt.h"
 #include "capture/model/model_error.h"
-#include "capture/model/transformer.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
 #include <numeric>
+#include <utility>
 
 namespace kvloupe {
 
@@ -26,13 +26,13 @@ template <typename Number> double mean(const std::vector<Number>& values)
 /// The branches of one prompt, batch after batch.
 class PromptRun {
 public:
-    PromptRun(const Transformer& model, const LivePrompt& prompt, std::span<const BranchRequest> requests,
+    PromptRun(std::shared_ptr<const LiveModel> model, const LivePrompt& prompt, std::span<const BranchRequest> requests,
         const PromptRunOptions& options)
-        : m_model(model)
+        : m_config(model->config())
         , m_prompt(prompt)
         , m_requests(requests)
         , m_options(options)
-        , m_decoder(model)
+        , m_decoder(std::move(model))
         , m_results(requests.size())
     {
     }
@@ -172,7 +172,7 @@ private:
     std::int64_t room() const
     {
         const std::int64_t taken = m_prompt.layout().promptTokens() + std::ssize(m_options.question);
-        return m_model.config().maxPositions - taken + 1;
+        return m_config.maxPositions - taken + 1;
     }
 
     /// Progress of a part [begin, end) of the batch that is being run.
@@ -187,7 +187,7 @@ private:
         };
     }
 
-    const Transformer& m_model;
+    const ModelConfig& m_config;
     const LivePrompt& m_prompt;
     std::span<const BranchRequest> m_requests;
     const PromptRunOptions& m_options;
@@ -200,15 +200,15 @@ private:
 
 } // namespace
 
-std::vector<BranchRun> runBranches(const Transformer& model, const LivePrompt& prompt,
+std::vector<BranchRun> runBranches(std::shared_ptr<const LiveModel> model, const LivePrompt& prompt,
     std::span<const BranchRequest> requests, const PromptRunOptions& options)
 {
     const std::int64_t taken = prompt.layout().promptTokens() + std::ssize(options.question);
-    if (taken + std::ssize(options.gold) > model.config().maxPositions)
+    if (taken + std::ssize(options.gold) > model->config().maxPositions)
         throw ModelError(
             fmt::format("prompt: found {} tokens and {} of the answer, expected at most {}, the context of the model",
-                taken, options.gold.size(), model.config().maxPositions));
-    return PromptRun(model, prompt, requests, options).run();
+                taken, options.gold.size(), model->config().maxPositions));
+    return PromptRun(std::move(model), prompt, requests, options).run();
 }
 
 } // namespace kvloupe

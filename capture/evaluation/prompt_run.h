@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -15,8 +16,8 @@
 
 namespace kvloupe {
 
+class LiveModel;
 class LivePrompt;
-class Transformer;
 
 /// One method at one budget.
 struct BranchRequest {
@@ -59,10 +60,10 @@ struct BranchRun {
 };
 
 /// Cuts the branches out of one prefill and measures each: greedy response, likelihood of the gold answer, divergence
-/// from the first branch.
+/// from the first branch. `prompt` is one of `model`.
 ///
 /// Memory: twice the caches of a batch. Errors: ModelError, MethodError, Cancelled.
-std::vector<BranchRun> runBranches(const Transformer& model, const LivePrompt& prompt,
+std::vector<BranchRun> runBranches(std::shared_ptr<const LiveModel> model, const LivePrompt& prompt,
     std::span<const BranchRequest> requests, const PromptRunOptions& options);
 
 } // namespace kvloupe

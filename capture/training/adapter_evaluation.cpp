@@ -3,6 +3,7 @@
 #include "capture/training/adapter_evaluation.h"
 
 #include "capture/cache/batch_decoder.h"
+#include "capture/cache/cpu_live_model.h"
 #include "capture/cache/live_prompt.h"
 #include "capture/model/model_error.h"
 #include "capture/model/transformer.h"
@@ -38,12 +39,12 @@ public:
         for (const TaskItem& item : items) {
             const auto ids = m_tokenizer.encode(item.text, {.addTemplate = true}).ids;
             const auto tokens = std::ssize(ids);
-            const LivePrompt prompt(m_model, ids, PromptLayout(tokens), {parseMethod("full")});
+            const LivePrompt prompt(onCpu(m_model), ids, PromptLayout(tokens), {parseMethod("full")});
             branches.push_back(prompt.branch(0, Budget::keep(1.0)));
             const std::int64_t wanted = m_thinks ? item.maxThinkingTokens : item.maxNewTokens;
             options.maxTokensOf.push_back(std::min(wanted, m_model.config().maxPositions - tokens));
         }
-        const auto responses = BatchDecoder(m_model).generateGreedy(pointersTo(branches), options);
+        const auto responses = BatchDecoder(onCpu(m_model)).generateGreedy(pointersTo(branches), options);
         for (std::size_t i = 0; i < items.size(); ++i) {
             std::vector<std::int32_t> ids = responses[i].ids;
             accuracy.meanTokens += static_cast<double>(ids.size());

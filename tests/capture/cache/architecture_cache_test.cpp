@@ -31,12 +31,12 @@ protected:
 
 TEST_P(ArchitectureCache, OfEverythingSaysWhatTransformersSays)
 {
-    const LivePrompt live(
-        *model, reference.ids, PromptLayout(std::ssize(reference.ids)), {parseMethod("full"), parseMethod("snapkv")});
+    const LivePrompt live(onCpu(*model), reference.ids, PromptLayout(std::ssize(reference.ids)),
+        {parseMethod("full"), parseMethod("snapkv")});
     std::vector<Branch> branches{live.branch(0, Budget::keep("1")), live.branch(1, Budget::keep("1"))};
     BatchDecoder::GenerateOptions options;
     options.maxTokens = std::ssize(reference.greedy);
-    const auto generated = BatchDecoder(*model).generateGreedy(pointersTo(branches), options);
+    const auto generated = BatchDecoder(onCpu(*model)).generateGreedy(pointersTo(branches), options);
     EXPECT_EQ(generated[0].ids, reference.greedy);
     EXPECT_EQ(generated[1].ids, reference.greedy);
 }
@@ -48,7 +48,7 @@ TEST_P(ArchitectureCache, IsCutAsAReplayOfItsRecordingCuts)
     std::vector<Method> methods = everyMethod();
     std::erase_if(methods, [](const Method& method) { return method.layerPruner != nullptr; });
     const std::vector<ScoredSample> replayed = Replay(recording).score(0, layout, methods);
-    const LivePrompt live(*model, reference.ids, layout, methods);
+    const LivePrompt live(onCpu(*model), reference.ids, layout, methods);
     for (std::size_t i = 0; i < methods.size(); ++i)
         for (const char* keep : {"0.2", "0.6"})
             EXPECT_EQ(live.scored(i)->choose(Budget::keep(keep)).kept, replayed[i].choose(Budget::keep(keep)).kept)

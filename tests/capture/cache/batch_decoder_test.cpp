@@ -51,17 +51,17 @@ void expectAlone(const Transformer& model, const Branch& start, const std::vecto
             EXPECT_LT(gap(logits), 1e-4) << branch.method().spec << " keep " << branch.budget().text();
             return;
         }
-        logits = BatchDecoder(model).step(alone, std::span(&token, 1));
+        logits = BatchDecoder(onCpu(model)).step(alone, std::span(&token, 1));
     }
 }
 
 TEST(BatchDecoder, ABatchGivesTheTokensOfEachBranchAlone)
 {
     const auto model = tinyModel();
-    const LivePrompt live(*model, tinyIds(180), tinyLayout(180), methodsOf(mixture));
+    const LivePrompt live(onCpu(*model), tinyIds(180), tinyLayout(180), methodsOf(mixture));
     const std::vector<Branch> start = cutAll(live);
     std::vector<Branch> branches = start;
-    const auto generated = BatchDecoder(*model).generateGreedy(pointersTo(branches), {.maxTokens = 40});
+    const auto generated = BatchDecoder(onCpu(*model)).generateGreedy(pointersTo(branches), {.maxTokens = 40});
     for (std::size_t b = 0; b < start.size(); ++b) {
         ASSERT_EQ(generated[b].ids.size(), 40U);
         expectAlone(*model, start[b], generated[b].ids);
@@ -73,12 +73,12 @@ TEST(BatchDecoder, DoesNotDependOnThreads)
 {
     const auto run = [](int threads) {
         const auto model = tinyModel(threads);
-        const LivePrompt live(*model, tinyIds(180), tinyLayout(180), methodsOf(mixture));
+        const LivePrompt live(onCpu(*model), tinyIds(180), tinyLayout(180), methodsOf(mixture));
         std::vector<Branch> branches = cutAll(live);
         std::vector<float> logits;
         for (std::int32_t step = 0; step < 10; ++step)
-            logits
-                = BatchDecoder(*model).step(pointersTo(branches), std::vector<std::int32_t>(branches.size(), 4 + step));
+            logits = BatchDecoder(onCpu(*model))
+                         .step(pointersTo(branches), std::vector<std::int32_t>(branches.size(), 4 + step));
         return logits;
     };
     EXPECT_EQ(run(1), run(2));
@@ -87,12 +87,12 @@ TEST(BatchDecoder, DoesNotDependOnThreads)
 TEST(BatchDecoder, BranchesThatAreDoneLeaveTheBatch)
 {
     const auto model = tinyModel();
-    const LivePrompt live(*model, tinyIds(100), PromptLayout(100), {parseMethod("full"), parseMethod("snapkv")});
+    const LivePrompt live(onCpu(*model), tinyIds(100), PromptLayout(100), {parseMethod("full"), parseMethod("snapkv")});
     std::vector<Branch> branches;
     for (int i = 0; i < 4; ++i)
         branches.push_back(live.branch(i == 3 ? 1 : 0, Budget::keep("0.5")));
     std::vector<std::int32_t> whole
-        = BatchDecoder(*model).generateGreedy(pointersTo(branches), {.maxTokens = 12}).front().ids;
+        = BatchDecoder(onCpu(*model)).generateGreedy(pointersTo(branches), {.maxTokens = 12}).front().ids;
     ASSERT_EQ(whole.size(), 12U);
 
     branches.assign(4, live.branch(0, Budget::keep("1")));
@@ -103,7 +103,7 @@ TEST(BatchDecoder, BranchesThatAreDoneLeaveTheBatch)
         EXPECT_TRUE(branch > 0);
         return branch != 3 || id != whole[2];
     };
-    const auto generated = BatchDecoder(*model).generateGreedy(pointersTo(branches), options);
+    const auto generated = BatchDecoder(onCpu(*model)).generateGreedy(pointersTo(branches), options);
     const auto firstOf = [&](std::int32_t id) { return std::ranges::find(whole, id) - whole.begin() + 1; };
     EXPECT_THAT(generated[0].ids, IsEmpty());
     EXPECT_THAT(generated[1].ids, ElementsAre(whole[0]));
@@ -119,11 +119,11 @@ TEST(BatchDecoder, ScoresGivenTokensAsThePlainRunDoes)
 {
     const auto model = tinyModel();
     const std::vector<std::int32_t> ids = tinyIds(120);
-    const LivePrompt live(*model, ids, PromptLayout(120), {parseMethod("full"), parseMethod("snapkv:window=8")});
+    const LivePrompt live(onCpu(*model), ids, PromptLayout(120), {parseMethod("full"), parseMethod("snapkv:window=8")});
     const std::vector<std::int32_t> tokens = tinyIds(25, 3);
     std::vector<Branch> branches{live.branch(1, Budget::keep("0.2")), live.branch(0, Budget::keep("1"))};
     std::vector<Branch> copies = branches;
-    const BatchDecoder decoder(*model);
+    const BatchDecoder decoder(onCpu(*model));
     const std::vector<std::vector<std::int32_t>> given(2, tokens);
     const auto forced = decoder.score(pointersTo(branches), given, 1);
 
@@ -171,9 +171,9 @@ TEST(BatchDecoder, ScoresGivenTokensAsThePlainRunDoes)
 TEST(BatchDecoder, RefusesWhatCannotBeRun)
 {
     const auto model = tinyModel();
-    const LivePrompt live(*model, tinyIds(254), PromptLayout(254), {parseMethod("full")});
+    const LivePrompt live(onCpu(*model), tinyIds(254), PromptLayout(254), {parseMethod("full")});
     std::vector<Branch> branches{live.branch(0, Budget::keep("1"))};
-    const BatchDecoder decoder(*model);
+    const BatchDecoder decoder(onCpu(*model));
     const auto step = [&](std::vector<std::int32_t> ids) { decoder.step(pointersTo(branches), ids); };
     EXPECT_THROW(step({64}), ModelError); // outside the vocabulary
     EXPECT_THROW(step({-1}), ModelError);
@@ -204,7 +204,7 @@ TEST(BatchDecoder, RunsBranchesOfARealModel)
                        "Madrid. The capital of Germany is Berlin. The capital of Austria is Vienna. The capital "
                        "of Japan is")
               .ids;
-    const LivePrompt live(*model, ids, PromptLayout(std::ssize(ids)),
+    const LivePrompt live(onCpu(*model), ids, PromptLayout(std::ssize(ids)),
         methodsOf(std::vector<std::string>{
             "full", "snapkv:window=8", "h2o:variant=drop", "adakv:scorer.window=8", "streaming_llm@paper"}));
     std::vector<Branch> branches;
@@ -212,7 +212,7 @@ TEST(BatchDecoder, RunsBranchesOfARealModel)
         branches.push_back(live.branch(method, Budget::keep("0.6")));
     branches.push_back(live.branch(1, Budget::keep("1")));
     const std::vector<Branch> start = branches;
-    const auto generated = BatchDecoder(*model).generateGreedy(pointersTo(branches), {.maxTokens = 16});
+    const auto generated = BatchDecoder(onCpu(*model)).generateGreedy(pointersTo(branches), {.maxTokens = 16});
 
     KvCache cache = model->makeCache(0);
     const PrefillResult prefill = model->prefill(ids, cache);

@@ -2,7 +2,6 @@
 
 #include "capture/cache/branch.h"
 
-#include "capture/cache/pruned_attention.h"
 #include "core/replay/evidence_builder.h"
 #include "core/replay/replay.h"
 #include "tests/capture/cache/tiny_prompt.h"
@@ -74,12 +73,12 @@ TEST(Branch, KeepingAllGivesTheTokensOfThePlainRun)
     ASSERT_GE(methods.size(), 15U);
     for (int seed = 0; seed < 3; ++seed) {
         const std::vector<std::int32_t> ids = tinyIds(120, seed);
-        const LivePrompt live(*model, ids, tinyLayout(120), methods);
+        const LivePrompt live(onCpu(*model), ids, tinyLayout(120), methods);
         const std::vector<std::int32_t> expected = plainTokens(*model, ids, 40);
         std::vector<Branch> branches;
         for (std::size_t i = 0; i < methods.size(); ++i)
             branches.push_back(live.branch(i, Budget::keep("1")));
-        const auto generated = BatchDecoder(*model).generateGreedy(pointersTo(branches), {.maxTokens = 40});
+        const auto generated = BatchDecoder(onCpu(*model)).generateGreedy(pointersTo(branches), {.maxTokens = 40});
         for (std::size_t i = 0; i < methods.size(); ++i) {
             EXPECT_EQ(generated[i].ids, expected) << methods[i].spec;
             EXPECT_DOUBLE_EQ(branches[i].meanTokens(), 159.0);
@@ -93,9 +92,9 @@ TEST(Branch, KeepingAllTheRepeatedLastTokenChangesNothing)
     const auto model = tinyModel();
     const std::vector<std::int32_t> ids = tinyIds(90);
     const LivePrompt live(
-        *model, ids, PromptLayout(90), {parseMethod("full"), parseMethod("streaming_llm:pos_mode=rerotate")});
+        onCpu(*model), ids, PromptLayout(90), {parseMethod("full"), parseMethod("streaming_llm:pos_mode=rerotate")});
     std::vector<Branch> branches{live.branch(0, Budget::keep("1")), live.branch(1, Budget::keep("1"))};
-    const BatchDecoder decoder(*model);
+    const BatchDecoder decoder(onCpu(*model));
     decoder.repeatLastToken(pointersTo(branches));
     for (const Branch& branch : branches) {
         EXPECT_EQ(branch.position(), 90);
@@ -113,10 +112,10 @@ TEST(Branch, TheRepeatedLastTokenSeesTheCompressedCacheAndStaysOnlyWhereItWasKep
     const auto model = tinyModel();
     const std::vector<std::int32_t> ids = tinyIds(100);
     // Knorm protects nothing, so some heads drop the last token; StreamingLLM keeps it.
-    const LivePrompt live(*model, ids, PromptLayout(100), {parseMethod("knorm"), parseMethod("streaming_llm")});
+    const LivePrompt live(onCpu(*model), ids, PromptLayout(100), {parseMethod("knorm"), parseMethod("streaming_llm")});
     std::vector<Branch> branches{live.branch(0, Budget::keep("0.3")), live.branch(1, Budget::keep("0.3"))};
     const std::vector<Branch> before = branches;
-    BatchDecoder(*model).repeatLastToken(pointersTo(branches));
+    BatchDecoder(onCpu(*model)).repeatLastToken(pointersTo(branches));
     bool dropped = false;
     for (std::size_t b = 0; b < 2; ++b) {
         for (int layer = 0; layer < 2; ++layer) {
@@ -137,7 +136,7 @@ TEST(Branch, TheRepeatedLastTokenSeesTheCompressedCacheAndStaysOnlyWhereItWasKep
 TEST(Branch, AdaKvIsReallyRagged)
 {
     const auto model = tinyModel();
-    const LivePrompt live(*model, tinyIds(200), PromptLayout(200), {parseMethod("adakv")});
+    const LivePrompt live(onCpu(*model), tinyIds(200), PromptLayout(200), {parseMethod("adakv")});
     const std::optional<Budget> none;
     Branch branch = live.branch(0, Budget::keep("0.3"), none);
     std::vector<std::int64_t> sizes;
@@ -150,7 +149,7 @@ TEST(Branch, AdaKvIsReallyRagged)
     EXPECT_TRUE(sizes[0] != sizes[1] || sizes[2] != sizes[3]);
     EXPECT_DOUBLE_EQ(branch.meanTokens(), 60.0);
     std::vector<Branch*> alone{&branch};
-    BatchDecoder(*model).generateGreedy(alone, {.maxTokens = 10});
+    BatchDecoder(onCpu(*model)).generateGreedy(alone, {.maxTokens = 10});
     for (int layer = 0; layer < 2; ++layer)
         for (int list = 0; list < 2; ++list)
             EXPECT_EQ(branch.layer(layer).tokens(list), sizes[static_cast<std::size_t>(2 * layer + list)] + 9);
@@ -162,11 +161,11 @@ TEST(Branch, RerotatedKeysStandWhereASlowReferencePutsThem)
     const TemporaryFolder folder;
     const std::vector<std::int32_t> ids = tinyIds(150, 1);
     const std::int64_t steps = 30;
-    const LivePrompt live(*model, ids, PromptLayout(150),
+    const LivePrompt live(onCpu(*model), ids, PromptLayout(150),
         {parseMethod("streaming_llm@paper"), parseMethod("full"), parseMethod("adakv")});
     // The keys of layer 0 are those of the tokens, whatever was evicted: a full cache of the same tokens has them all.
     std::vector<Branch> branches{live.branch(0, Budget::keep("0.3")), live.branch(1, Budget::keep("1"))};
-    const BatchDecoder decoder(*model);
+    const BatchDecoder decoder(onCpu(*model));
     for (std::int32_t step = 0; step < steps; ++step)
         decoder.step(pointersTo(branches), std::vector<std::int32_t>(2, 5 + step));
     EXPECT_EQ(branches[0].position(), 180);
@@ -190,10 +189,10 @@ TEST(Branch, RaggedListsAreRerotatedEachByItsOwnLength)
     const auto model = tinyModel();
     Method ragged = parseMethod("adakv");
     ragged.positions = PositionMode::Rerotate;
-    const LivePrompt live(*model, tinyIds(150, 1), PromptLayout(150), {ragged, parseMethod("full")});
+    const LivePrompt live(onCpu(*model), tinyIds(150, 1), PromptLayout(150), {ragged, parseMethod("full")});
     std::vector<Branch> branches{live.branch(0, Budget::keep("0.3")), live.branch(1, Budget::keep("1"))};
     for (std::int32_t step = 0; step < 5; ++step)
-        BatchDecoder(*model).step(pointersTo(branches), std::vector<std::int32_t>(2, 5 + step));
+        BatchDecoder(onCpu(*model)).step(pointersTo(branches), std::vector<std::int32_t>(2, 5 + step));
     const LayerCache& layer = branches[0].layer(0);
     ASSERT_NE(layer.tokens(0), layer.tokens(1));
     for (int list = 0; list < 2; ++list)
@@ -214,13 +213,13 @@ TEST(Branch, MovingAWindowWithoutSinksTogetherChangesNothing)
         parseMethod("streaming_llm:n_sink=0,phase=every_step,pos_mode=rerotate"),
         parseMethod("streaming_llm:n_sink=4,phase=every_step,pos_mode=rerotate"),
         parseMethod("streaming_llm:n_sink=4,phase=every_step")};
-    const LivePrompt live(*model, tinyIds(200), PromptLayout(200), methods);
+    const LivePrompt live(onCpu(*model), tinyIds(200), PromptLayout(200), methods);
     std::vector<Branch> branches;
     for (std::size_t i = 0; i < methods.size(); ++i)
         branches.push_back(live.branch(i, Budget::keep("0.2")));
     std::vector<float> logits;
     for (std::int32_t step = 0; step < 40; ++step)
-        logits = BatchDecoder(*model).step(pointersTo(branches), std::vector<std::int32_t>(4, 7 + step % 9));
+        logits = BatchDecoder(onCpu(*model)).step(pointersTo(branches), std::vector<std::int32_t>(4, 7 + step % 9));
     const auto row = [&](std::size_t branch) { return std::span<const float>(logits).subspan(branch * 64, 64); };
     EXPECT_LT(largestDifference(row(0), row(1)), 2e-4);
     EXPECT_GT(largestDifference(row(2), row(3)), 1e-3);
@@ -229,9 +228,9 @@ TEST(Branch, MovingAWindowWithoutSinksTogetherChangesNothing)
 TEST(Branch, CopiesGoTheirOwnWays)
 {
     const auto model = tinyModel();
-    const LivePrompt live(*model, tinyIds(120), PromptLayout(120), {parseMethod("h2o:variant=drop")});
+    const LivePrompt live(onCpu(*model), tinyIds(120), PromptLayout(120), {parseMethod("h2o:variant=drop")});
     std::vector<Branch> one{live.branch(0, Budget::keep("0.3"))};
-    const BatchDecoder decoder(*model);
+    const BatchDecoder decoder(onCpu(*model));
     decoder.step(pointersTo(one), std::vector<std::int32_t>{9});
     std::vector<Branch> two = one;
     const auto first = decoder.generateGreedy(pointersTo(one), {.maxTokens = 12});
@@ -257,6 +256,7 @@ TEST(Branch, HoldsItsKeysAndValuesAndTenPercentMore)
     for (int layer = 0; layer < 2; ++layer)
         for (int head = 0; head < 2; ++head)
             cache.append(layer, head, vectors, vectors, positions);
+    const auto prefill = cpuPromptCache(std::move(cache));
     const LayerPositions positionsOf{0, std::vector<float>(dim / 2, 0.01F)};
     PromptState prompt;
     prompt.shape = {2, 4, 2, dim, 0.125, std::make_shared<const std::vector<LayerPositions>>(2, positionsOf)};
@@ -272,7 +272,7 @@ TEST(Branch, HoldsItsKeysAndValuesAndTenPercentMore)
                     set.push_back(static_cast<std::int32_t>(i * 1000 / tokens));
             }
         }
-        const Branch branch(shared, cache, {parseMethod("snapkv"), Budget::keep("1"), {}, kept, {}}, nullptr);
+        const Branch branch(shared, *prefill, {parseMethod("snapkv"), Budget::keep("1"), {}, kept, {}}, nullptr);
         const double needed = 4.0 * static_cast<double>(tokens) * 2 * dim * sizeof(float);
         EXPECT_GE(static_cast<double>(branch.bytes()), needed);
         EXPECT_LE(static_cast<double>(branch.bytes()), 1.1 * needed) << tokens;
@@ -282,7 +282,7 @@ TEST(Branch, HoldsItsKeysAndValuesAndTenPercentMore)
 TEST(Branch, RefusesSetsThatDoNotFit)
 {
     const auto model = tinyModel();
-    const LivePrompt live(*model, tinyIds(40), PromptLayout(40), {parseMethod("tova@paper")});
+    const LivePrompt live(onCpu(*model), tinyIds(40), PromptLayout(40), {parseMethod("tova@paper")});
     const auto prompt = std::make_shared<const PromptState>(live.branch(0, Budget::keep("1")).prompt());
     const auto cut = [&](const char* spec, std::vector<std::vector<std::int32_t>> sets) {
         std::map<int, KeepSet> kept;
@@ -326,7 +326,7 @@ TEST(Branch, TokensThatLeaveBetweenLayersAreGoneFromTheDeeperOnes)
     const auto pruner = std::make_shared<PairPruner>();
     Method method = parseMethod("full");
     method.layerPruner = pruner;
-    const LivePrompt live(*model, ids, PromptLayout(204), {method, parseMethod("full")});
+    const LivePrompt live(onCpu(*model), ids, PromptLayout(204), {method, parseMethod("full")});
     EXPECT_EQ(live.scored(0), nullptr);
     Branch branch = live.branch(0, Budget::keep("0.5"));
     EXPECT_EQ(branch.alive(0).sets[0].size(), 204U);
@@ -353,7 +353,7 @@ TEST(Branch, TokensThatLeaveBetweenLayersAreGoneFromTheDeeperOnes)
         1e-5);
     EXPECT_GT(largestDifference(branch.promptLogits(), live.logits()), 1e-3);
     std::vector<Branch*> alone{&branch};
-    EXPECT_EQ(BatchDecoder(*model).generateGreedy(alone, {.maxTokens = 5}).front().ids.size(), 5U);
+    EXPECT_EQ(BatchDecoder(onCpu(*model)).generateGreedy(alone, {.maxTokens = 5}).front().ids.size(), 5U);
     EXPECT_EQ(branch.layer(0).tokens(0), 208);
     EXPECT_EQ(branch.layer(1).tokens(0), 108);
 }
@@ -379,7 +379,7 @@ TEST(Branch, PyramidInferLetsIntoEachLayerAsManyTokensAsAReplayAndTheSameAsLongA
     const std::vector<Method> methods{parseMethod("pyramidinfer:recent_ratio=0.1,min_context=8"),
         parseMethod("pyramidinfer:recent_ratio=0.1,min_context=8,decay=0.6,distance_weight=3")};
     const std::vector<ScoredSample> replayed = Replay(recording).score(0, PromptLayout(90), methods);
-    const LivePrompt live(*model, ids, PromptLayout(90), methods);
+    const LivePrompt live(onCpu(*model), ids, PromptLayout(90), methods);
     for (std::size_t method = 0; method < 2; ++method)
         for (const char* keep : {"0.75", "0.9"}) {
             const ReplayResult expected = replayed[method].choose(Budget::keep(keep));
@@ -398,7 +398,7 @@ TEST(Branch, PyramidInferLetsIntoEachLayerAsManyTokensAsAReplayAndTheSameAsLongA
             }
             EXPECT_DOUBLE_EQ(branch[0].meanTokens(), sum / 6);
             // A block of generated tokens is cut down once enough queries have followed it.
-            const auto generated = BatchDecoder(*model).generateGreedy(pointersTo(branch), {.maxTokens = 6});
+            const auto generated = BatchDecoder(onCpu(*model)).generateGreedy(pointersTo(branch), {.maxTokens = 6});
             EXPECT_EQ(generated[0].ids.size(), 6U);
         }
 }
@@ -408,11 +408,11 @@ TEST(Branch, PyramidInferThatPrunesNothingGivesThePlainRun)
     const TemporaryFolder folder;
     const auto model = deepModel(folder);
     const std::vector<std::int32_t> ids = tinyIds(80);
-    const LivePrompt live(*model, ids, PromptLayout(80), {parseMethod("pyramidinfer:phases=prefill")});
+    const LivePrompt live(onCpu(*model), ids, PromptLayout(80), {parseMethod("pyramidinfer:phases=prefill")});
     std::vector<Branch> branch{live.branch(0, Budget::keep("1"))};
     expectSameLogits(branch[0].promptLogits(), live.logits());
     EXPECT_DOUBLE_EQ(branch[0].meanTokens(), 80.0);
-    EXPECT_EQ(BatchDecoder(*model).generateGreedy(pointersTo(branch), {.maxTokens = 14}).front().ids,
+    EXPECT_EQ(BatchDecoder(onCpu(*model)).generateGreedy(pointersTo(branch), {.maxTokens = 14}).front().ids,
         plainTokens(*model, ids, 14));
 }
 

@@ -106,7 +106,7 @@ TEST_P(DecodeKernels, TurnsTheChosenKeysAlone)
     std::array<float, 16> chosen{};
     for (std::size_t slot = 0; slot < 16; slot += 3)
         chosen[slot] = 1.0F;
-    pages.turn(0, chosen, cosines, sines);
+    pages.turn({0, chosen, 1, cosines, sines});
     for (std::size_t t = 0; t < keys.size() && t < 16; ++t) {
         const std::vector<float> key = pages.key(static_cast<std::int64_t>(t));
         for (std::size_t i = 0; i < half; ++i) {

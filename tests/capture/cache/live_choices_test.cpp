@@ -34,7 +34,7 @@ TEST(LiveChoices, AreThoseOfAReplayIndexForIndex)
     ASSERT_GE(methods.size(), 30U);
     const std::vector<ScoredSample> replayed = Replay(recording).score(0, layout, methods);
     const auto model = tinyModel();
-    const LivePrompt live(*model, ids, layout, methods);
+    const LivePrompt live(onCpu(*model), ids, layout, methods);
 
     int cuts = 0;
     for (std::size_t i = 0; i < methods.size(); ++i) {
@@ -66,8 +66,8 @@ TEST(LiveChoices, DoNotDependOnThreads)
     const std::vector<Method> methods{parseMethod("h2o"), parseMethod("snapkv"), parseMethod("expected_attention")};
     const auto one = tinyModel(1);
     const auto two = tinyModel(2);
-    const LivePrompt a(*one, ids, PromptLayout(250), methods);
-    const LivePrompt b(*two, ids, PromptLayout(250), methods);
+    const LivePrompt a(onCpu(*one), ids, PromptLayout(250), methods);
+    const LivePrompt b(onCpu(*two), ids, PromptLayout(250), methods);
     for (std::size_t i = 0; i < methods.size(); ++i)
         for (std::size_t layer = 0; layer < 2; ++layer)
             EXPECT_EQ(a.scored(i)->scores()[layer].values, b.scored(i)->scores()[layer].values);
@@ -77,8 +77,8 @@ TEST(LiveChoices, DoNotDependOnThreads)
 TEST(LiveChoices, ALayoutOfAnotherLengthIsRefused)
 {
     const auto model = tinyModel();
-    EXPECT_THROW(LivePrompt(*model, tinyIds(40), PromptLayout(41), {parseMethod("h2o")}), Error);
-    EXPECT_THROW(LivePrompt(*model, tinyIds(300), PromptLayout(300), {parseMethod("h2o")}), Error);
+    EXPECT_THROW(LivePrompt(onCpu(*model), tinyIds(40), PromptLayout(41), {parseMethod("h2o")}), Error);
+    EXPECT_THROW(LivePrompt(onCpu(*model), tinyIds(300), PromptLayout(300), {parseMethod("h2o")}), Error);
 }
 
 } // namespace

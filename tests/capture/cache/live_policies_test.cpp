@@ -66,7 +66,7 @@ TEST_P(LivePolicies, DecideInTheFirstLayerAsAReplayDoes)
     ASSERT_NE(methods.front().decodePolicy, nullptr);
     const Replay replay(*recording);
     const std::vector<ScoredSample> replayed = replay.score(0, layout, methods);
-    const LivePrompt live(*model, ids, layout, methods);
+    const LivePrompt live(onCpu(*model), ids, layout, methods);
     std::int64_t evicted = 0;
     std::int64_t hidden = 0;
     for (const char* keep : {"0.1", "0.25", "0.4", "0.7"}) {
@@ -76,7 +76,7 @@ TEST_P(LivePolicies, DecideInTheFirstLayerAsAReplayDoes)
         ASSERT_EQ(branch[0].alive(0).sets, timeline.aliveAfter(0).at(0).sets);
         for (std::size_t step = 0; step < generated.size(); ++step) {
             const KeepSet before = branch[0].alive(0);
-            BatchDecoder(*model).step(pointersTo(branch), std::span(&generated[step], 1));
+            BatchDecoder(onCpu(*model)).step(pointersTo(branch), std::span(&generated[step], 1));
             const KeepSet expected = timeline.aliveAfter(static_cast<std::int64_t>(step) + 1).at(0);
             const KeepSet alive = branch[0].alive(0);
             ASSERT_EQ(alive.sets, expected.sets) << "keep " << keep << ", step " << step;

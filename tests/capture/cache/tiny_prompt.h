@@ -3,6 +3,7 @@
 #pragma once
 
 #include "capture/cache/batch_decoder.h"
+#include "capture/cache/cpu_live_model.h"
 #include "capture/cache/live_prompt.h"
 #include "capture/checkpoint/checkpoint.h"
 #include "capture/model/transformer.h"

@@ -38,12 +38,12 @@ protected:
             if (span.end <= compressed)
                 spans.push_back(span);
         const PromptLayout layout(compressed, compressed, std::move(spans));
-        const LivePrompt prompt(*model, head, layout, methodsOf(specs));
+        const LivePrompt prompt(onCpu(*model), head, layout, methodsOf(specs));
         std::vector<BranchRequest> requests{{0, Budget::keep("1")}};
         for (std::size_t method = 1; method < specs.size(); ++method)
             for (const double keep : keeps)
                 requests.push_back({method, Budget::keep(keep)});
-        return runBranches(*model, prompt, requests, options);
+        return runBranches(onCpu(*model), prompt, requests, options);
     }
 
     static PromptRunOptions generating(std::int64_t count)

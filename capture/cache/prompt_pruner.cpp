@@ -1,39 +1,43 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-#include "capture/cache/pruned_attention.h"
+#include "capture/cache/prompt_pruner.h"
 
-#include "capture/model/transformer.h"
 #include "core/methods/method_error.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 namespace kvloupe {
 
-PrunedAttention::PrunedAttention(const ModelConfig& config, KvCache& cache, const LayerPruner& pruner,
-    const Budget& budget, std::int64_t promptTokens)
+PromptPruner::PromptPruner(
+    const ModelConfig& config, const LayerPruner& pruner, const Budget& budget, std::int64_t promptTokens)
     : m_config(config)
     , m_pruner(pruner)
     , m_budget(budget)
     , m_promptTokens(promptTokens)
-    , m_causal(config, cache, PrefillOptions().blockRows, this)
+    , m_entering(static_cast<std::size_t>(promptTokens))
 {
+    std::iota(m_entering.begin(), m_entering.end(), 0);
 }
 
-void PrunedAttention::attend(const LayerRows& rows, PassWorkspace& workspace)
+std::int64_t PromptPruner::firstRowWanted(std::int64_t entering) const
 {
-    m_entering.assign(rows.positions.begin(), rows.positions.end());
+    return entering - m_pruner.votingRows(m_promptTokens);
+}
+
+void PromptPruner::beginLayer(const LayerVectors& /*vectors*/)
+{
     m_sums.clear();
-    m_causal.attend(rows, workspace);
 }
 
-void PrunedAttention::block(int /*layer*/, int head, std::int64_t queryBegin, std::int64_t rows,
+void PromptPruner::block(int /*layer*/, int head, std::int64_t queryBegin, std::int64_t rows,
     std::span<const float> probabilities, std::int64_t stride, std::span<const RowStatistics> /*statistics*/)
 {
     const auto entering = static_cast<std::int64_t>(m_entering.size());
     const std::int64_t voting = m_pruner.votingRows(m_promptTokens);
-    const std::int64_t firstVote = entering - voting;
+    const std::int64_t firstVote = firstRowWanted(entering);
     if (queryBegin + rows <= firstVote)
         return;
     std::vector<double> sums(static_cast<std::size_t>(queryBegin + rows));
@@ -48,7 +52,7 @@ void PrunedAttention::block(int /*layer*/, int head, std::int64_t queryBegin, st
 }
 
 /// Blocks and heads in their order, so that the result does not depend on threads.
-std::vector<float> PrunedAttention::votes() const
+std::vector<float> PromptPruner::votes() const
 {
     std::vector<double> sums(m_entering.size());
     for (const auto& [place, ofBlock] : m_sums)
@@ -60,7 +64,7 @@ std::vector<float> PrunedAttention::votes() const
     return votes;
 }
 
-std::vector<std::int64_t> PrunedAttention::survivors(int layer)
+std::vector<std::int64_t> PromptPruner::survivors(int layer)
 {
     if (layer + 1 == m_config.numLayers)
         return {};
@@ -77,6 +81,7 @@ std::vector<std::int64_t> PrunedAttention::survivors(int layer)
     }
     if (rows.empty() || rows.back() + 1 != static_cast<std::int64_t>(m_entering.size()))
         throw MethodError(fmt::format("layer {}: the newest token must survive", layer));
+    m_entering = left;
     return rows;
 }
 
