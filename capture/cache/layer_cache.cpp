@@ -104,10 +104,16 @@ LayerCache::LayerCache(const CacheShape& shape, int layer, const PromptCache& pr
     for (std::size_t list = 0; list < sets.size(); ++list) {
         const auto kvHead = static_cast<int>(list * index(m_shape.kvHeads) / sets.size());
         const std::vector<std::int64_t> kept = indicesOf(sets[list], prefill.positions(layer), layer);
+        PromptCache::Selection selection{layer, kvHead, kept};
+        selection.keyRows = m_needs.keys;
         std::vector<std::int64_t> shifts;
-        for (std::size_t i = 0; m_positions == PositionMode::Rerotate && i < kept.size(); ++i)
-            shifts.push_back(static_cast<std::int64_t>(i) - sets[list][i]);
-        m_lists.push_back(prefill.gather({layer, kvHead, kept, shifts, layerPositions().frequencies, m_needs.keys}));
+        if (m_positions == PositionMode::Rerotate) {
+            for (std::size_t i = 0; i < kept.size(); ++i)
+                shifts.push_back(static_cast<std::int64_t>(i) - sets[list][i]);
+            selection.shifts = shifts;
+            selection.frequencies = layerPositions().frequencies;
+        }
+        m_lists.push_back(prefill.gather(selection));
     }
     for (std::size_t list = 0; list < (wholeLayer ? 1 : sets.size()); ++list)
         m_states.push_back({SlotMap(sets[list]), {}, {}, policy != nullptr ? policy->clone() : nullptr});
@@ -131,11 +137,6 @@ LayerCache& LayerCache::operator=(const LayerCache& other)
     LayerCache copy(other);
     *this = std::move(copy);
     return *this;
-}
-
-std::vector<float> LayerCache::key(int list, std::size_t at) const
-{
-    return store(list).key(state(list).map.slots()[at]);
 }
 
 std::int64_t LayerCache::bytes() const

@@ -75,7 +75,7 @@ public:
     std::span<const std::int32_t> alive(int list) const { return state(list).map.alive(); }
     /// Cached tokens that the last query did not see, ascending.
     std::span<const std::int32_t> unseen(int list) const { return state(list).unseen; }
-    std::vector<float> key(int list, std::size_t index) const; ///< of alive(list)[index], [headDim]
+    std::span<const std::int32_t> slots(int list) const { return state(list).map.slots(); } ///< of alive(list)
     const CacheShape& shape() const { return m_shape; }
     int headsPerList() const { return m_shape.queryHeads / lists(); }
     const TokenStore& store(int list) const { return *m_lists[static_cast<std::size_t>(list)]; }

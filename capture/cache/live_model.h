@@ -17,7 +17,7 @@ namespace kvloupe {
 
 /// One list of one branch in a step, when all tokens are in the caches.
 struct ListAttention {
-    const LayerCache* cache = nullptr;
+    LayerCache* cache = nullptr;
     int list = 0;
     float* context = nullptr; ///< [query heads of the list, headDim], to be filled
     StepScratch* scratch = nullptr; ///< has the queries; takes the attention if the policies of the cache look at it

@@ -23,7 +23,7 @@ public:
         int kvHead = 0;
         std::span<const std::int64_t> entries; ///< indices into positions(), ascending
         std::span<const std::int64_t> shifts = {}; ///< [entries] positions that keys are turned by; empty = none
-        std::span<const float> frequencies = {}; ///< of RoPE, radians per position
+        std::span<const float> frequencies = {}; ///< of RoPE, radians per position; empty = keys are never turned
         bool keyRows = false; ///< see TokenStore::keyRows
     };
     /// Copies tokens to the slots 0, 1, ...

@@ -37,7 +37,7 @@ public:
     void shrink(std::int64_t slots) override;
     void turn(const Turn& turn) override;
 
-    std::vector<float> key(std::int64_t slot) const override;
+    std::vector<float> key(std::int64_t slot) const; ///< [head_dim]
     std::vector<float> value(std::int64_t slot) const; ///< [head_dim]
     std::int64_t bytes() const override;
 

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <vector>
 
 namespace kvloupe {
 
@@ -39,7 +38,6 @@ public:
     };
     virtual void turn(const Turn& turn) = 0;
 
-    virtual std::vector<float> key(std::int64_t slot) const = 0; ///< [head_dim]
     virtual std::int64_t bytes() const = 0; ///< held
 };
 

@@ -4,18 +4,16 @@
 
 #include "capture/cuda/attention_cells_block.h"
 #include "capture/cuda/attention_io.h"
+#include "capture/cuda/list_kernels.h"
 #include "capture/cuda/pooled_maps_block.h"
-#include "capture/cuda/selection_block.h"
 
 namespace kvloupe::cuda {
 
 /// The kernels that recording a layer needs, and memory for their results: on a GPU (cuda_kernels.h), or the same
 /// programs on the CPU, which is how tests run everything but the launches. Pointers are the device's; launches may be
 /// asynchronous, copies to the host wait for them.
-class AttentionKernels {
+class AttentionKernels : public ListKernels {
 public:
-    virtual ~AttentionKernels() = default;
-
     virtual void record(
         int headDim, const AttentionInput<float>& input, const AttentionOutput<float>& output, int heads)
         = 0;

@@ -6,6 +6,7 @@
 #include "capture/cuda/attention_record.h"
 #include "capture/cuda/device_error.h"
 #include "capture/cuda/layer_recorder.h"
+#include "capture/cuda/list_attention.h"
 #include "capture/cuda/pooled_maps.h"
 #include "capture/cuda/selection.h"
 
@@ -72,6 +73,25 @@ public:
     }
     void poolMaps(const PooledMapsInput& input, int heads) override { cuda::poolMaps(input, heads, m_stream); }
     void selectBest(const SelectionInput& input, int sets) override { cuda::selectBest(input, sets, m_stream); }
+    void attendLists(int dim, const ListsInput<float>& i) override { cuda::attendLists(dim, i, m_stream); }
+    void attendLists(int dim, const ListsInput<Bfloat16>& i) override { cuda::attendLists(dim, i, m_stream); }
+    void attendLists(int dim, const ListsInput<Float16>& i) override { cuda::attendLists(dim, i, m_stream); }
+    void editTokens(int dim, const TokenEdits<float>* lists, int count) override
+    {
+        cuda::editTokens(dim, lists, count, m_stream);
+    }
+    void editTokens(int dim, const TokenEdits<Bfloat16>* lists, int count) override
+    {
+        cuda::editTokens(dim, lists, count, m_stream);
+    }
+    void editTokens(int dim, const TokenEdits<Float16>* lists, int count) override
+    {
+        cuda::editTokens(dim, lists, count, m_stream);
+    }
+    void gatherKept(const GatherInput& input, int heads, int largestCount) override
+    {
+        cuda::gatherKept(input, heads, largestCount, m_stream);
+    }
     int blockRows(int dim, bool singlePrecision) const override
     {
         return singlePrecision ? attentionBlockRows<float>(dim) : attentionBlockRows<Bfloat16>(dim);

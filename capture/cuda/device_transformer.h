@@ -78,6 +78,7 @@ public:
     DecodeResult decode(std::int32_t id, DeviceCache& cache, const DeviceRecording* recording = nullptr) const;
 
 private:
+    friend class DeviceLiveModel;
     struct State;
     explicit DeviceTransformer(std::unique_ptr<State> state);
     std::unique_ptr<State> m_state;

@@ -6,6 +6,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <type_traits>
 
 namespace kvloupe::cuda {
 
@@ -30,6 +31,15 @@ KVLOUPE_DEVICE float widen(Bfloat16 value)
 KVLOUPE_DEVICE float widen(Float16 value)
 {
     return widenHalf(value.bits);
+}
+
+/// To nearest even.
+template <typename Warp, typename Element> KVLOUPE_DEVICE Element narrow(float value)
+{
+    if constexpr (std::is_same_v<Element, float>)
+        return value;
+    else
+        return {static_cast<std::uint16_t>(Warp::template pack<Element>(value, 0.0F))};
 }
 
 } // namespace kvloupe::cuda

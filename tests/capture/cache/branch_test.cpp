@@ -130,7 +130,7 @@ TEST(Branch, TheRepeatedLastTokenSeesTheCompressedCacheAndStaysOnlyWhereItWasKep
 
     // What layer 0 keeps of the last token is what it had: the token and its position are the same.
     const LayerCache& layer = branches[1].layer(0);
-    EXPECT_LT(largestDifference(layer.key(0, 29), before[1].layer(0).key(0, 29)), 1e-5);
+    EXPECT_LT(largestDifference(keyOf(layer, 0, 29), keyOf(before[1].layer(0), 0, 29)), 1e-5);
 }
 
 TEST(Branch, AdaKvIsReallyRagged)
@@ -177,9 +177,9 @@ TEST(Branch, RerotatedKeysStandWhereASlowReferencePutsThem)
         for (std::size_t i = 0; i < 45; ++i) {
             const std::int32_t position = layer.alive(list)[i];
             const std::vector<double> expected
-                = turned(branches[1].layer(0).key(list, static_cast<std::size_t>(position)),
+                = turned(keyOf(branches[1].layer(0), list, static_cast<std::size_t>(position)),
                     static_cast<double>(i) - position, model->config().rope(0).frequenciesOf(1));
-            EXPECT_LT(largestDifference(layer.key(list, i), expected), 2e-4) << list << " " << position;
+            EXPECT_LT(largestDifference(keyOf(layer, list, i), expected), 2e-4) << list << " " << position;
         }
     }
 }
@@ -199,9 +199,9 @@ TEST(Branch, RaggedListsAreRerotatedEachByItsOwnLength)
         for (std::int64_t i = 0; i < layer.tokens(list); ++i) {
             const std::int32_t position = layer.alive(list)[static_cast<std::size_t>(i)];
             const std::vector<double> expected
-                = turned(branches[1].layer(0).key(list, static_cast<std::size_t>(position)),
+                = turned(keyOf(branches[1].layer(0), list, static_cast<std::size_t>(position)),
                     static_cast<double>(i - position), model->config().rope(0).frequenciesOf(1));
-            EXPECT_LT(largestDifference(layer.key(list, static_cast<std::size_t>(i)), expected), 2e-4);
+            EXPECT_LT(largestDifference(keyOf(layer, list, static_cast<std::size_t>(i)), expected), 2e-4);
         }
 }
 
@@ -348,8 +348,8 @@ TEST(Branch, TokensThatLeaveBetweenLayersAreGoneFromTheDeeperOnes)
 
     // Layer 1 of the survivors alone: keys are those of the full run where nothing earlier had left.
     const Branch full = live.branch(1, Budget::keep("1"));
-    EXPECT_LT(
-        largestDifference(branch.layer(1).key(0, 0), full.layer(1).key(0, static_cast<std::size_t>(left.front()))),
+    EXPECT_LT(largestDifference(
+                  keyOf(branch.layer(1), 0, 0), keyOf(full.layer(1), 0, static_cast<std::size_t>(left.front()))),
         1e-5);
     EXPECT_GT(largestDifference(branch.promptLogits(), live.logits()), 1e-3);
     std::vector<Branch*> alone{&branch};

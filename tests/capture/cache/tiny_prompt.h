@@ -5,6 +5,7 @@
 #include "capture/cache/batch_decoder.h"
 #include "capture/cache/cpu_live_model.h"
 #include "capture/cache/live_prompt.h"
+#include "capture/cache/token_pages.h"
 #include "capture/checkpoint/checkpoint.h"
 #include "capture/model/transformer.h"
 #include "capture/recorder/capture_session.h"
@@ -86,6 +87,12 @@ inline Recording recordTiny(const TemporaryFolder& folder, const std::vector<std
     options.prompts.emplace_back().ids = ids;
     CaptureSession(options, {}).run();
     return Recording::open(options.out);
+}
+
+/// Key of alive(list)[index].
+inline std::vector<float> keyOf(const LayerCache& layer, int list, std::size_t index)
+{
+    return dynamic_cast<const TokenPages&>(layer.store(list)).key(layer.slots(list)[index]);
 }
 
 } // namespace kvloupe

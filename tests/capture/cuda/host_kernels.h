@@ -55,6 +55,26 @@ public:
         runGrid<SelectionShared>({sets, 1, 1}, SelectionShared::warps, false,
             [&](HostWarp& warp, SelectionShared& shared) { selectTop(warp, input, shared); });
     }
+    void attendLists(int headDim, const ListsInput<float>& input) override { attendOnHost(headDim, input); }
+    void attendLists(int headDim, const ListsInput<Bfloat16>& input) override { attendOnHost(headDim, input); }
+    void attendLists(int headDim, const ListsInput<Float16>& input) override { attendOnHost(headDim, input); }
+    void editTokens(int headDim, const TokenEdits<float>* lists, int count) override
+    {
+        editOnHost(headDim, lists, count);
+    }
+    void editTokens(int headDim, const TokenEdits<Bfloat16>* lists, int count) override
+    {
+        editOnHost(headDim, lists, count);
+    }
+    void editTokens(int headDim, const TokenEdits<Float16>* lists, int count) override
+    {
+        editOnHost(headDim, lists, count);
+    }
+    void gatherKept(const GatherInput& input, int heads, int largestCount) override
+    {
+        runGrid<Nothing>(
+            {largestCount, heads, 1}, 1, false, [&](HostWarp& warp, Nothing&) { gatherVectors(warp, input); });
+    }
     int blockRows(int headDim, bool singlePrecision) const override
     {
         return singlePrecision ? rowsOf<float>(headDim) : rowsOf<Bfloat16>(headDim);
@@ -116,6 +136,23 @@ private:
                     attentionCells<Tiling>(warp, input, request, shared);
                 });
         });
+    }
+
+    template <typename Element> void attendOnHost(int headDim, const ListsInput<Element>& input)
+    {
+        withTiling<Element>(headDim, [&](auto tiling) {
+            constexpr int dim = decltype(tiling)::headDim;
+            runGrid<ListShared<dim>>({input.partCount, 1, 1}, ListShared<dim>::warps, false,
+                [&](HostWarp& warp, ListShared<dim>& shared) { attendListPart(warp, input, shared); });
+            runGrid<Nothing>({input.listCount, input.largestHeads, 1}, 1, false,
+                [&](HostWarp& warp, Nothing&) { finishList<dim>(warp, input); });
+        });
+    }
+
+    template <typename Element> void editOnHost(int headDim, const TokenEdits<Element>* lists, int count)
+    {
+        runGrid<Nothing>(
+            {count, 1, 1}, 2, false, [&](HostWarp& warp, Nothing&) { cuda::editTokens(warp, lists, headDim); });
     }
 
     std::size_t m_left;
