@@ -33,6 +33,8 @@ void recordAttention(int headDim, const AttentionInput<Element>& input, const At
                 kernel = attentionRecordKernel<Tiling, true>;
         }
         constexpr int bytes = sizeof(typename Tiling::Shared);
+        // 164 KiB are what a multiprocessor of compute capability 8.0 has, 1 KiB of each block is the system's.
+        static_assert(!Tiling::tensorCores || 2 * (bytes + 1024) <= 164 * 1024, "registers have room for two blocks");
         requireSuccess(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes),
             "attention kernel: shared memory");
         kernel<<<dim3(static_cast<unsigned>(output.blocks), static_cast<unsigned>(launchHeads)),

@@ -13,8 +13,8 @@ namespace kvloupe::cuda {
 /// Running softmax of the rows of a lane, over the columns it has seen.
 template <typename Warp, typename Tiling> struct RowSoftmax {
     template <typename T> using Value = typename Warp::template Value<T>;
-    Value<float> maximum[Tiling::rowTiles][2]; ///< of the logits, unscaled; then of the whole row times the unit
-    Value<float> sum[Tiling::rowTiles][2]; ///< of power(unit (logit - maximum)); then its inverse
+    Value<float> maximum[Tiling::rowTiles][2]; ///< of the logits, unscaled
+    Value<float> sum[Tiling::rowTiles][2]; ///< of power(unit (logit - maximum))
 };
 
 constexpr float log2OfE = 1.4426950408889634F;
@@ -24,6 +24,10 @@ constexpr float lnOf2 = 0.6931471805599453F;
 /// maximum and sum of every row, the second the normalised cells, from which context, statistics, column sums, pooled
 /// cells and map tiles are made while they are in registers. No cell is ever corrected afterwards, no float is added
 /// atomically: results are the same bits on every run.
+///
+/// Context and cells of two tiles of rows take three quarters of the registers that a lane can have. What is needed
+/// once per tile of keys lies in shared memory therefore, and what follows from the lane's number is not kept
+/// (forget()).
 ///
 /// Grid: x = blocks of rows of the launch, the last (which see most keys) first; y = heads of the launch.
 /// `Lean`: neither map tiles nor pooled cells by less than 16, which leaves more registers to what long prompts need.
@@ -43,7 +47,6 @@ public:
         , m_block(output.blockBegin + output.blocks - 1 - warp.block(0))
         , m_rowBegin(m_block * Tiling::blockRows)
         , m_total(input.keyCount())
-        , m_warpPosition(input.past + m_rowBegin + warp.index() * Tiling::warpRows)
         , m_unit(Tiling::tensorCores ? input.scale * log2OfE : input.scale)
         , m_range(input.past + m_rowBegin, Tiling::blockRows, m_total, input.window)
         , m_queries(input.queries + m_head * input.queryHeadStride)
@@ -59,7 +62,7 @@ public:
         RowSoftmax<Warp, Tiling> softmax;
         firstSweep(softmax);
         finishSoftmax(softmax);
-        secondSweep(softmax);
+        secondSweep();
     }
 
 private:
@@ -78,7 +81,10 @@ private:
             return m_output.mapTiles != nullptr;
     }
 
-    KVLOUPE_DEVICE TileMask maskOf(int keyBegin) const { return {m_warpPosition, keyBegin, m_total, m_input.window}; }
+    /// Of the warp's first row.
+    KVLOUPE_DEVICE int warpPosition() const { return m_input.past + m_rowBegin + m_warp.index() * Tiling::warpRows; }
+
+    KVLOUPE_DEVICE TileMask maskOf(int keyBegin) const { return {warpPosition(), keyBegin, m_total, m_input.window}; }
 
     KVLOUPE_DEVICE void firstSweep(RowSoftmax<Warp, Tiling>& softmax)
     {
@@ -92,6 +98,7 @@ private:
         for (int keyBegin = m_range.begin; keyBegin < m_range.end; keyBegin += Tiling::keys) {
             m_warp.waitCopies();
             m_warp.barrier();
+            m_warp.forget();
             if (keyBegin + Tiling::keys < m_range.end)
                 copyTile(m_shared.tiles[1 - buffer], m_keys, m_input.keyRowStride, keyBegin + Tiling::keys);
             Cells<Warp, Tiling> logits;
@@ -158,34 +165,35 @@ private:
             }
         }
         forEachRow([&](int m, int pair, int lane) {
-            float& maximum = softmax.maximum[m][pair](lane);
-            float& sum = softmax.sum[m][pair](lane);
+            const float maximum = softmax.maximum[m][pair](lane);
+            const float sum = softmax.sum[m][pair](lane);
             const bool empty = sum == 0.0F; // a row after the last
             const int row = inputRow(m, pair, lane);
             if (lane % 4 == 0 && row < m_input.rows) {
                 store(m_output.logSumExp, row, maximum * m_input.scale + logf(sum));
                 store(m_output.maximum, row, 1.0F / sum);
             }
-            maximum = empty ? 0.0F : maximum * m_unit;
-            sum = empty ? 0.0F : 1.0F / sum;
+            if (lane % 4 == 0) {
+                const int own = rowOfBlock(m, pair, lane);
+                m_shared.rowMaximum[own] = empty ? 0.0F : maximum * m_unit;
+                m_shared.rowScale[own] = empty ? 0.0F : 1.0F / sum;
+            }
         });
+        m_warp.sync();
     }
 
-    KVLOUPE_DEVICE void secondSweep(const RowSoftmax<Warp, Tiling>& softmax)
+    KVLOUPE_DEVICE void secondSweep()
     {
         Value<Accumulator> context[Tiling::rowTiles][Tiling::headDim / 8];
-        Value<float> weighted[Tiling::rowTiles][2]; // sum of p log(p sum), in units of power()
-        Value<float> sink[Tiling::rowTiles][2];
         KVLOUPE_UNROLLED
         for (int m = 0; m < Tiling::rowTiles; ++m) {
             KVLOUPE_UNROLLED
             for (int n = 0; n < Tiling::headDim / 8; ++n)
                 m_warp.lanes([&](int lane) { context[m][n](lane) = {}; });
         }
-        forEachRow([&](int m, int pair, int lane) {
-            weighted[m][pair](lane) = 0.0F;
-            sink[m][pair](lane) = 0.0F;
-        });
+        forEachRow([&](int m, int pair, int lane) { weightedOf(m, pair, lane) = 0.0F; });
+        if (m_range.begin > 0)
+            storeSink(nullptr);
 
         const MapTiles map(m_input.window);
         const int tileRow = m_rowBegin / mapTileEdge;
@@ -206,15 +214,17 @@ private:
                 copyTile(m_shared.tiles[1], m_values, m_input.valueRowStride, keyBegin);
             Cells<Warp, Tiling> cells;
             multiplyKeys<Tiling>(m_warp, m_shared.queries, m_shared.tiles[0], cells);
-            normalise(softmax, maskOf(keyBegin), cells, weighted);
+            normalise(maskOf(keyBegin), cells);
+            m_warp.forget();
             if (keyBegin == 0)
-                addSink(cells, sink);
+                storeSink(&cells);
             if (m_output.columnSumParts != nullptr)
                 sumColumns(cells);
             if (m_output.pooledSum != nullptr)
                 pool(keyBegin, cells);
             if (writesMap())
                 storeMap(keyBegin, cells);
+            m_warp.forget();
             m_warp.waitCopies();
             m_warp.barrier(); // the values and all column sums are there, nobody reads the keys any more
             if (keyBegin + Tiling::keys < m_range.end)
@@ -226,22 +236,21 @@ private:
         }
         if (writesMap())
             clearMap(m_range.end > mapBegin ? m_range.end : mapBegin, mapEnd);
-        storeRows(softmax, weighted, sink);
+        storeRows();
         if (m_output.context != nullptr)
             storeContext(context);
     }
 
     /// logits to cells: power(unit logit - maximum) / sum, 0 where a row does not see a key.
-    KVLOUPE_DEVICE void normalise(const RowSoftmax<Warp, Tiling>& softmax, const TileMask& mask,
-        Cells<Warp, Tiling>& cells, Value<float> (&weighted)[Tiling::rowTiles][2])
+    KVLOUPE_DEVICE void normalise(const TileMask& mask, Cells<Warp, Tiling>& cells)
     {
         // Finite, so that a hidden cell adds 0 times a number to the entropy.
         constexpr float hidden = -1e30F;
         hideCells<Tiling>(m_warp, mask, hidden, cells);
         forEachRow([&](int m, int pair, int lane) {
-            const float offset = -softmax.maximum[m][pair](lane);
-            const float inverse = softmax.sum[m][pair](lane);
-            float& total = weighted[m][pair](lane);
+            const float offset = -m_shared.rowMaximum[rowOfBlock(m, pair, lane)];
+            const float inverse = m_shared.rowScale[rowOfBlock(m, pair, lane)];
+            float total = weightedOf(m, pair, lane);
             KVLOUPE_UNROLLED
             for (int n = 0; n < Tiling::keyTiles; ++n) {
                 KVLOUPE_UNROLLED
@@ -252,16 +261,34 @@ private:
                     total = __builtin_fmaf(cell, exponent, total);
                 }
             }
+            weightedOf(m, pair, lane) = total;
         });
     }
 
-    /// The first four keys are columns 0 to 3 of the first tile: lanes 0 and 1 of each row hold them.
-    KVLOUPE_DEVICE void addSink(Cells<Warp, Tiling>& cells, Value<float> (&sink)[Tiling::rowTiles][2])
+    /// Mass on the first four keys: columns 0 to 3 of the first tile of cells, which lanes 0 and 1 of each row hold;
+    /// null = the rows do not see them.
+    KVLOUPE_DEVICE void storeSink(Cells<Warp, Tiling>* first)
     {
-        forEachRow([&](int m, int pair, int lane) {
-            const float(&x)[4] = cells.at[m][0](lane).x;
-            sink[m][pair](lane) = columnOfLane(lane) < 4 ? x[2 * pair] + x[2 * pair + 1] : 0.0F;
-        });
+        KVLOUPE_UNROLLED
+        for (int m = 0; m < Tiling::rowTiles; ++m) {
+            KVLOUPE_UNROLLED
+            for (int pair = 0; pair < 2; ++pair) {
+                Value<float> mass;
+                m_warp.lanes([&](int lane) {
+                    mass(lane) = 0.0F;
+                    if (first != nullptr && columnOfLane(lane) < 4) {
+                        const float(&x)[4] = first->at[m][0](lane).x;
+                        mass(lane) = x[2 * pair] + x[2 * pair + 1];
+                    }
+                });
+                reduceLanes<3>(m_warp, mass, Sum());
+                m_warp.lanes([&](int lane) {
+                    const int row = inputRow(m, pair, lane);
+                    if (lane % 4 == 0 && row < m_input.rows)
+                        store(m_output.sinkMass, row, mass(lane));
+                });
+            }
+        }
     }
 
     /// Column sums of the warp's rows into shared memory: rows of a lane first, then the lanes.
@@ -345,7 +372,7 @@ private:
                 KVLOUPE_UNROLLED
                 for (int c = 0; c < 2; ++c) {
                     const float cell = cells.at[m][n](lane).x[2 * pair + c];
-                    const int row = m_warpPosition + m * 16 + rowOfLane(lane, pair);
+                    const int row = warpPosition() + m * 16 + rowOfLane(lane, pair);
                     const int column = keyBegin + n * 8 + columnOfLane(lane) + c;
                     storePooled(m_output.pooledMaximum, row, column, cell);
                     storePooled(m_output.pooledSum, row, column, cell);
@@ -355,33 +382,40 @@ private:
     }
 
     /// 16 rows at a time. What a lane holds of a block of cells comes together first, then what its neighbours hold.
-    /// Maxima and sums one after the other: together they would not fit into registers.
+    /// Maxima and sums one after the other, and not more than eight values of a lane at once: together they would not
+    /// fit into registers.
     template <int factor> KVLOUPE_DEVICE void poolBy(int keyBegin, Cells<Warp, Tiling>& cells)
     {
+        constexpr int tiles = factor == 16 || Tiling::keyTiles < 4 ? Tiling::keyTiles : 4;
         KVLOUPE_UNROLLED
         for (int m = 0; m < Tiling::rowTiles; ++m) {
-            poolRows<factor>(keyBegin, m, cells, m_output.pooledMaximum, Maximum());
-            poolRows<factor>(keyBegin, m, cells, m_output.pooledSum, Sum());
+            KVLOUPE_UNROLLED
+            for (int first = 0; first < Tiling::keyTiles; first += tiles) {
+                poolRows<factor, tiles>(keyBegin, m, first, cells, m_output.pooledMaximum, Maximum());
+                poolRows<factor, tiles>(keyBegin, m, first, cells, m_output.pooledSum, Sum());
+            }
         }
     }
 
-    template <int factor, typename Operation>
-    KVLOUPE_DEVICE void poolRows(int keyBegin, int m, Cells<Warp, Tiling>& cells, float* out, Operation operation)
+    /// Of `tiles` tiles of eight keys from `firstTile` on.
+    template <int factor, int tiles, typename Operation>
+    KVLOUPE_DEVICE void poolRows(
+        int keyBegin, int m, int firstTile, Cells<Warp, Tiling>& cells, float* out, Operation operation)
     {
         constexpr bool wide = factor == 16; // two tiles of eight keys, both rows of the lane
-        constexpr int count = wide ? Tiling::keyTiles / 2 : 2 * Tiling::keyTiles;
+        constexpr int count = wide ? tiles / 2 : 2 * tiles;
         constexpr unsigned bits = factor == 2 ? 4U : factor == 4 ? 1U | 4U | 8U : 31U;
         Value<float> pooled[count];
         KVLOUPE_UNROLLED
         for (int i = 0; i < count; ++i) {
             m_warp.lanes([&](int lane) {
                 if constexpr (wide) {
-                    const float(&a)[4] = cells.at[m][2 * i](lane).x;
-                    const float(&b)[4] = cells.at[m][2 * i + 1](lane).x;
+                    const float(&a)[4] = cells.at[m][firstTile + 2 * i](lane).x;
+                    const float(&b)[4] = cells.at[m][firstTile + 2 * i + 1](lane).x;
                     pooled[i](lane) = operation(operation(operation(a[0], a[1]), operation(a[2], a[3])),
                         operation(operation(b[0], b[1]), operation(b[2], b[3])));
                 } else {
-                    const float(&x)[4] = cells.at[m][i / 2](lane).x;
+                    const float(&x)[4] = cells.at[m][firstTile + i / 2](lane).x;
                     pooled[i](lane) = operation(x[2 * (i % 2)], x[2 * (i % 2) + 1]);
                 }
             });
@@ -394,8 +428,8 @@ private:
             KVLOUPE_UNROLLED
             for (int i = 0; i < heldValues<bits, count>(); ++i) {
                 const int number = first + i;
-                const int row = m_warpPosition + m * 16 + (wide ? 0 : rowOfLane(lane, number % 2));
-                const int key = keyBegin + (wide ? number * 16 : number / 2 * 8 + columnOfLane(lane));
+                const int row = warpPosition() + m * 16 + (wide ? 0 : rowOfLane(lane, number % 2));
+                const int key = keyBegin + firstTile * 8 + (wide ? number * 16 : number / 2 * 8 + columnOfLane(lane));
                 storePooled(out, row / factor, key / factor, pooled[i](lane));
             }
         });
@@ -526,25 +560,23 @@ private:
         }
     }
 
-    KVLOUPE_DEVICE void storeRows(const RowSoftmax<Warp, Tiling>& softmax,
-        Value<float> (&weighted)[Tiling::rowTiles][2], Value<float> (&sink)[Tiling::rowTiles][2])
+    KVLOUPE_DEVICE void storeRows()
     {
+        Value<float> weighted[Tiling::rowTiles][2];
+        forEachRow([&](int m, int pair, int lane) { weighted[m][pair](lane) = weightedOf(m, pair, lane); });
         KVLOUPE_UNROLLED
         for (int m = 0; m < Tiling::rowTiles; ++m) {
             KVLOUPE_UNROLLED
-            for (int pair = 0; pair < 2; ++pair) {
+            for (int pair = 0; pair < 2; ++pair)
                 reduceLanes<3>(m_warp, weighted[m][pair], Sum());
-                reduceLanes<3>(m_warp, sink[m][pair], Sum());
-            }
         }
         forEachRow([&](int m, int pair, int lane) {
             const int row = inputRow(m, pair, lane);
             if (lane % 4 != 0 || row >= m_input.rows)
                 return;
             const float nats = weighted[m][pair](lane) * (Tiling::tensorCores ? lnOf2 : 1.0F);
-            const float entropy = -logf(softmax.sum[m][pair](lane)) - nats;
+            const float entropy = -logf(m_shared.rowScale[rowOfBlock(m, pair, lane)]) - nats;
             store(m_output.entropy, row, entropy > 0.0F ? entropy : entropy < 0.0F ? 0.0F : entropy);
-            store(m_output.sinkMass, row, sink[m][pair](lane));
         });
     }
 
@@ -581,10 +613,16 @@ private:
         }
     }
 
-    KVLOUPE_DEVICE int inputRow(int m, int pair, int lane) const
+    KVLOUPE_DEVICE float& weightedOf(int m, int pair, int lane)
     {
-        return m_rowBegin + m_warp.index() * Tiling::warpRows + m * 16 + rowOfLane(lane, pair);
+        return m_shared.weighted[m][pair][m_warp.index()][lane];
     }
+
+    KVLOUPE_DEVICE int rowOfBlock(int m, int pair, int lane) const
+    {
+        return m_warp.index() * Tiling::warpRows + m * 16 + rowOfLane(lane, pair);
+    }
+    KVLOUPE_DEVICE int inputRow(int m, int pair, int lane) const { return m_rowBegin + rowOfBlock(m, pair, lane); }
 
     KVLOUPE_DEVICE void store(float* array, int row, float value) const
     {
@@ -601,7 +639,6 @@ private:
     int m_block;
     int m_rowBegin; // row of the input
     int m_total; // keys
-    int m_warpPosition; // position of the warp's first row
     float m_unit; // logits times this are exponents of power()
     KeyRange<Tiling> m_range;
     const Element* m_queries;

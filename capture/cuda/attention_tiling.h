@@ -28,13 +28,18 @@ template <typename ElementType, int headDimension> struct AttentionTiling {
     /// Room of a warp for 16 rows of weights: floats for the float product, halves on their way to map tiles.
     static constexpr int weightStride = keys + 4;
     static constexpr int halfStride = keys + 8;
+    static constexpr int weightFloats = 16 * (tensorCores ? halfStride / 2 : weightStride);
     static_assert(headDim % 16 == 0);
 
     struct Shared {
         alignas(16) Element queries[blockRows * stride];
         alignas(16) Element tiles[2][keys * stride];
-        alignas(16) float weights[warps][16 * weightStride];
+        alignas(16) float weights[warps][weightFloats];
         float columnSums[warps][keys];
+        float rowMaximum[blockRows]; ///< of the logits, times the unit of power()
+        float rowScale[blockRows]; ///< 1 / sum of power(), 0 for rows after the last
+        /// Of each lane's columns the sum of p log(p sum), in units of power().
+        float weighted[rowTiles][2][warps][warpLanes];
     };
 };
 
@@ -59,6 +64,7 @@ KVLOUPE_DEVICE void copyVectors(Warp& warp, typename Tiling::Element* to, const 
     std::int64_t rowStride, int begin, int end)
 {
     constexpr int pieces = Tiling::headDim / Tiling::vectorElements;
+    KVLOUPE_NOT_UNROLLED
     for (int first = warp.index() * warpLanes; first < count * pieces; first += Tiling::warps * warpLanes) {
         warp.lanes([&](int lane) {
             const int piece = first + lane;

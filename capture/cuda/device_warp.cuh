@@ -18,7 +18,7 @@ public:
         T held;
     };
 
-    __device__ __forceinline__ int index() const { return static_cast<int>(threadIdx.x) / warpLanes; }
+    __device__ __forceinline__ int index() const { return static_cast<int>(m_thread / warpLanes); }
     __device__ __forceinline__ int count() const { return static_cast<int>(blockDim.x) / warpLanes; }
     __device__ __forceinline__ int block(int axis) const
     {
@@ -29,6 +29,7 @@ public:
 
     __device__ __forceinline__ void barrier() { __syncthreads(); }
     __device__ __forceinline__ void sync() { __syncwarp(); }
+    __device__ __forceinline__ void forget() { asm volatile("" : "+r"(m_thread)); }
 
     /// 16 bytes; zeros unless `valid`, when `from` is not read. Both are multiples of 16.
     __device__ __forceinline__ void copyAsync(int, void* to, const void* from, bool valid)
@@ -115,11 +116,13 @@ public:
     }
 
 private:
-    __device__ __forceinline__ static int lane() { return static_cast<int>(threadIdx.x) % warpLanes; }
+    __device__ __forceinline__ int lane() const { return static_cast<int>(m_thread % warpLanes); }
     __device__ __forceinline__ static std::uint32_t sharedAddress(const void* pointer)
     {
         return static_cast<std::uint32_t>(__cvta_generic_to_shared(pointer));
     }
+
+    unsigned m_thread = threadIdx.x;
 };
 
 } // namespace kvloupe::cuda

@@ -19,6 +19,8 @@
 ///     exchange(value, bit)      the value of the lane whose number differs in `bit` (shfl.xor)
 ///     ballot(flags), addTo(p, n)   one bit per lane; atomic addition of integers
 ///     power<Element>(x)         e^x for float, 2^x (approximate on the device) for 16-bit elements
+///     forget()                  numbers that follow from index() and lane are computed anew after it, which frees
+///                               registers
 ///     pack<Element>(low, high)  two floats rounded to nearest even, in one word
 ///
 /// DeviceWarp (device_warp.cuh) maps these to instructions: it is all that is device-only. The tests' HostWarp runs the
@@ -28,10 +30,12 @@
 #define KVLOUPE_DEVICE __device__ __forceinline__
 #define KVLOUPE_ANYWHERE __host__ __device__ __forceinline__
 #define KVLOUPE_UNROLLED _Pragma("unroll")
+#define KVLOUPE_NOT_UNROLLED _Pragma("unroll 1")
 #else
 #define KVLOUPE_DEVICE inline
 #define KVLOUPE_ANYWHERE inline
 #define KVLOUPE_UNROLLED
+#define KVLOUPE_NOT_UNROLLED
 #endif
 
 namespace kvloupe::cuda {

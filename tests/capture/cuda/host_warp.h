@@ -68,6 +68,7 @@ public:
 
     void barrier() { m_barrier->arrive_and_wait(); }
     void sync() { }
+    void forget() { }
 
     void copyAsync(int, void* to, const void* from, bool valid)
     {
