@@ -6,8 +6,9 @@
 //   nvcc -std=c++20 -O3 --expt-relaxed-constexpr -I. -arch=sm_90 -o cuda_attention_benchmark \
 //       benchmarks/cuda_attention_benchmark.cu capture/cuda/attention_record_*.cu capture/cuda/column_sums.cu \
 //       capture/cuda/pooled_maps.cu
-//   ./cuda_attention_benchmark [heads] [kv heads] [tokens] [head_dim]
+//   ./cuda_attention_benchmark [heads] [kv heads] [tokens] [head_dim] [json]
 //
+// With the word json every time is a line of JSON (benchmarks/cuda_measure.py reads them).
 // benchmarks/cuda_flash_attention.py times torch's flash attention on the same shape.
 
 #include "capture/cuda/attention_record.h"
@@ -386,13 +387,23 @@ double writeBandwidth()
         / median([&] { requireSuccess(cudaMemsetAsync(array.data(), 1, array.bytes()), "cudaMemset"); });
 }
 
-template <typename Element> void measure(const Shape& shape, const char* type, double gigabytesPerSecond)
+template <typename Element> void measure(const Shape& shape, const char* type, double gigabytesPerSecond, bool json)
 {
     for (const int kind : {0, 1, 2}) {
         Layer<Element> layer(shape, kind == 2, kind > 0);
         const double milliseconds = median([&] { layer.launch(); });
         const double floor = layer.bytesWritten() / 1e6 / gigabytesPerSecond;
         const double pairs = 0.5 * double(shape.tokens) * (double(shape.tokens) + 1.0) * shape.heads;
+        if (json) {
+            std::printf("{\"type\": \"%s\", \"record\": \"%s\", \"milliseconds\": %.6g, \"written_bytes\": %.17g, "
+                        "\"write_bytes_per_second\": %.6g}\n",
+                type,
+                kind == 0       ? "rows"
+                    : kind == 1 ? "qk"
+                                : "full",
+                milliseconds, layer.bytesWritten(), gigabytesPerSecond * 1e9);
+            continue;
+        }
         std::printf(
             "%-8s %-28s %8.3f ms, %6.1f TFLOP/s as flash attention counts, writes %8.1f MB: %6.2f times as long as "
             "writing alone\n",
@@ -410,6 +421,8 @@ template <typename Element> void measure(const Shape& shape, const char* type, d
 int main(int argc, char** argv)
 {
     try {
+        const bool json = argc > 1 && std::string(argv[argc - 1]) == "json";
+        argc -= json ? 1 : 0;
         const auto argument = [&](int i, int otherwise) { return argc > i ? std::atoi(argv[i]) : otherwise; };
         const Shape shape{argument(1, 32), argument(2, 8), argument(3, 8192), argument(4, 128)};
         cudaDeviceProp device{};
@@ -432,9 +445,9 @@ int main(int argc, char** argv)
         const double bandwidth = writeBandwidth();
         std::printf("%d heads over %d, %d tokens, head_dim %d; writing runs at %.0f GB/s\n", shape.heads, shape.kvHeads,
             shape.tokens, shape.headDim, bandwidth);
-        measure<Bfloat16>(shape, "bfloat16", bandwidth);
-        measure<Float16>(shape, "float16", bandwidth);
-        measure<float>(shape, "float", bandwidth);
+        measure<Bfloat16>(shape, "bfloat16", bandwidth, json);
+        measure<Float16>(shape, "float16", bandwidth, json);
+        measure<float>(shape, "float", bandwidth, json);
         return good ? 0 : 1;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "%s\n", error.what());

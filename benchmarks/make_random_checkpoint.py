@@ -3,7 +3,7 @@
 """Writes a checkpoint of a published model's shape with random weights, sharded as published ones are: what memory and
 time of large models are measured with. Nothing in it has been trained.
 
-usage: make_random_checkpoint.py SHAPE FOLDER [--seed N]
+usage: make_random_checkpoint.py SHAPE FOLDER [--seed N] [--device cpu|cuda]
 needs: torch safetensors
 """
 import argparse
@@ -25,6 +25,10 @@ SHAPES = {
         "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256, "max_position_embeddings": 131072,
         "rms_norm_eps": 1e-5, "rope_theta": 500000.0, "rope_scaling": {**LLAMA3, "factor": 32.0},
         "tie_word_embeddings": True},
+    "llama-small": {  # no published one: four layers for comparisons
+        "model_type": "llama", "hidden_size": 512, "intermediate_size": 1024, "num_hidden_layers": 4,
+        "num_attention_heads": 8, "num_key_value_heads": 4, "vocab_size": 4096, "max_position_embeddings": 8192,
+        "rms_norm_eps": 1e-5, "rope_theta": 500000.0, "tie_word_embeddings": False},
 }
 SHARD_BYTES = 5 << 30
 
@@ -69,10 +73,11 @@ def main():
     parser.add_argument("shape", choices=SHAPES)
     parser.add_argument("folder")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--device", default="cpu", help="where the numbers are drawn: a GPU is faster, and gives other ones")
     arguments = parser.parse_args()
     config = SHAPES[arguments.shape]
     os.makedirs(arguments.folder, exist_ok=True)
-    random = torch.Generator().manual_seed(arguments.seed)
+    random = torch.Generator(arguments.device).manual_seed(arguments.seed)
     shards = shards_of(config)
     weight_map = {}
     for number, tensors in enumerate(shards, 1):
@@ -82,7 +87,8 @@ def main():
             if len(shape) == 1:
                 weights[name] = torch.ones(shape, dtype=torch.bfloat16)
             else:  # products of normal rows keep the size of what they multiply
-                weights[name] = torch.empty(shape, dtype=torch.bfloat16).normal_(0, shape[1] ** -0.5, generator=random)
+                weights[name] = torch.empty(shape, dtype=torch.bfloat16, device=arguments.device).normal_(
+                    0, shape[1] ** -0.5, generator=random).cpu()
             weight_map[name] = file
         save_file(weights, os.path.join(arguments.folder, file), metadata={"format": "pt"})
     with open(os.path.join(arguments.folder, "model.safetensors.index.json"), "w") as out:

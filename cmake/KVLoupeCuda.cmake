@@ -35,8 +35,14 @@ if(KVLOUPE_CUDA_TORCH)
     if(NOT TORCH_CUDA_ARCH_LIST)
         set(TORCH_CUDA_ARCH_LIST "8.0;9.0+PTX") # else it looks for a GPU here
     endif()
-    # It brings headers of a newer fmt than Debian's library is.
-    add_compile_definitions(FMT_HEADER_ONLY)
     # What its libraries need (NCCL and others) lies beside them and is found when they are loaded.
     add_link_options(-Wl,--allow-shlib-undefined)
+    # A program, built or installed, takes the CUDA runtime that this LibTorch came with and not the toolkit's: two versions
+    # have one name, and the first that is loaded serves both.
+    file(GLOB kvloupe_torch_folders LIST_DIRECTORIES true "${KVLOUPE_CUDA_TORCH}/../nvidia/*/lib")
+    foreach(folder IN LISTS kvloupe_torch_folders ITEMS "${KVLOUPE_CUDA_TORCH}/lib")
+        cmake_path(NORMAL_PATH folder)
+        list(APPEND CMAKE_BUILD_RPATH "${folder}")
+        list(APPEND CMAKE_INSTALL_RPATH "${folder}")
+    endforeach()
 endif()

@@ -46,6 +46,10 @@ if(KVLOUPE_CAPTURE)
     # LibTorch is satisfied with any BLAS, also the slow reference one; OpenBLAS is therefore named here and linked first.
     kvloupe_pkgconfig(openblas openblas PURPOSE "matrix products" URL "https://www.openblas.net")
     kvloupe_package(Torch PURPOSE "runs the models, 1.13 or newer" URL "https://pytorch.org")
+    if(KVLOUPE_CUDA AND KVLOUPE_CUDA_TORCH)
+        # It brings headers of a newer fmt than Debian's library is: what sees them takes nothing of that library.
+        set_property(TARGET torch APPEND PROPERTY INTERFACE_COMPILE_DEFINITIONS FMT_HEADER_ONLY)
+    endif()
 endif()
 
 if(KVLOUPE_VIEW)
