@@ -29,6 +29,14 @@ if(KVLOUPE_CUDA_TORCH)
         message(FATAL_ERROR "KVLOUPE_CUDA_TORCH=${KVLOUPE_CUDA_TORCH} has no lib/libtorch_cuda.so. The Python package torch "
             "has one; its folder is that of python3 -c 'import torch; print(torch.__path__[0])'")
     endif()
+    if(EXISTS "${KVLOUPE_CUDA_TORCH}/version.py")
+        file(STRINGS "${KVLOUPE_CUDA_TORCH}/version.py" kvloupe_torch_cuda REGEX "^cuda[^=]*= '[0-9]+")
+        string(REGEX REPLACE ".*= '([0-9]+).*" "\\1" kvloupe_torch_cuda "${kvloupe_torch_cuda}")
+        if(NOT CMAKE_CUDA_COMPILER_VERSION MATCHES "^${kvloupe_torch_cuda}\\.")
+            message(FATAL_ERROR "KVLOUPE_CUDA_TORCH=${KVLOUPE_CUDA_TORCH} is for CUDA ${kvloupe_torch_cuda}, nvcc for "
+                "${CMAKE_CUDA_COMPILER_VERSION}; both must have the same major version")
+        endif()
+    endif()
     list(PREPEND CMAKE_PREFIX_PATH "${KVLOUPE_CUDA_TORCH}/share/cmake")
     # Its own search would find Debian's library first.
     set(TORCH_LIBRARY "${KVLOUPE_CUDA_TORCH}/lib/libtorch.so" CACHE FILEPATH "" FORCE)
