@@ -3,6 +3,7 @@
 #include "app/commands/capture_command.h"
 
 #include "app/commands/byte_count.h"
+#include "app/commands/device_options.h"
 #include "app/commands/run_reporter.h"
 #include "app/commands/suite_options.h"
 #include "capture/adapter/adapter.h"
@@ -50,8 +51,7 @@ struct Arguments {
     std::string shotSeparator;
     std::string adapter;
     std::string role;
-    std::string device = "cpu";
-    std::string dtype;
+    DeviceOptions device;
     std::int64_t generate = 0;
     int threads = 0;
     std::string memory;
@@ -198,22 +198,9 @@ std::string commandText(const Arguments& arguments)
     add("--spans", arguments.spans == "auto" ? "" : arguments.spans);
     add("--adapter", arguments.adapter);
     add("--shot-separator", arguments.shotSeparator);
+    add("--device", arguments.device.device == "cpu" ? "" : arguments.device.device);
+    add("--dtype", arguments.device.dtype);
     return text;
-}
-
-/// Null for the CPU.
-std::shared_ptr<CaptureDevice> captureDevice(const Arguments& arguments)
-{
-    if (arguments.device == "cpu") {
-        if (!arguments.dtype.empty() && arguments.dtype != "float32") {
-            throw PromptError(fmt::format(
-                "--dtype: found {}, the CPU computes in float32 alone (--device cuda has others)", arguments.dtype));
-        }
-        return nullptr;
-    }
-    return cuda::openCuda(arguments.dtype == "float32" ? cuda::ComputeType::Float32
-            : arguments.dtype == "fp16"                ? cuda::ComputeType::Float16
-                                                       : cuda::ComputeType::Bfloat16);
 }
 
 CaptureOptions captureOptions(const Arguments& arguments)
@@ -260,7 +247,8 @@ CaptureOptions captureOptions(const Arguments& arguments)
     }
     options.role = arguments.role;
     options.command = commandText(arguments);
-    options.device = captureDevice(arguments);
+    if (const auto type = arguments.device.cudaType())
+        options.device = cuda::openCuda(*type);
     options.threads = arguments.threads;
     options.memoryLimit = byteCount(arguments.memory, "--memory");
     options.overwrite = arguments.overwrite;
@@ -392,14 +380,7 @@ void addCaptureCommand(CLI::App& program)
         ->type_name("DIR");
     command->add_option("--role", arguments->role, "Role of the model, for example instruct, reasoning, base")
         ->type_name("ROLE");
-    command->add_option("--device", arguments->device, "Where to compute")
-        ->check(CLI::IsMember({"cpu", "cuda"}))
-        ->capture_default_str();
-    command
-        ->add_option("--dtype", arguments->dtype,
-            "Compute type: float32, or with --device cuda bf16 (the default there) or fp16")
-        ->check(CLI::IsMember({"float32", "bf16", "fp16"}))
-        ->type_name("TYPE");
+    arguments->device.addTo(*command);
     command->add_option("--threads", arguments->threads, "Threads to use (default: all cores)")
         ->check(CLI::Range(0, 4096))
         ->type_name("N");

@@ -3,6 +3,7 @@
 #include "app/commands/evaluate_command.h"
 
 #include "app/commands/byte_count.h"
+#include "app/commands/device_options.h"
 #include "app/commands/method_options.h"
 #include "app/commands/option_check.h"
 #include "app/commands/run_reporter.h"
@@ -10,6 +11,7 @@
 #include "app/summary_text.h"
 #include "capture/adapter/adapter.h"
 #include "capture/checkpoint/model_catalog.h"
+#include "capture/cuda/cuda_live.h"
 #include "capture/evaluation/evaluation.h"
 #include "core/progress/interrupt.h"
 #include "core/results/result_file.h"
@@ -40,7 +42,7 @@ struct Arguments {
     std::vector<std::string> measures{"accuracy", "nll", "kl"};
     NumberExtraction extraction = NumberExtraction::Flexible;
     bool allowCodeExecution = false;
-    std::string device = "cpu";
+    DeviceOptions device;
     int threads = 0;
     std::string memory;
     std::string batchMemory;
@@ -81,6 +83,8 @@ EvaluationOptions evaluationOptions(const Arguments& arguments)
     options.mode = arguments.resume ? ResultStoreMode::Resume
         : arguments.overwrite       ? ResultStoreMode::Replace
                                     : ResultStoreMode::New;
+    if (const auto type = arguments.device.cudaType())
+        options.device = cuda::openCudaLive(*type);
     options.threads = arguments.threads;
     options.memoryLimit = byteCount(arguments.memory, "--memory");
     if (!arguments.batchMemory.empty())
@@ -176,9 +180,7 @@ void addEvaluateCommand(CLI::App& program)
         ->type_name("flexible|strict");
     command->add_flag("--allow-code-execution", arguments->allowCodeExecution,
         "Run code that the model wrote, in an isolated process (humaneval)");
-    command->add_option("--device", arguments->device, "Where to compute")
-        ->check(CLI::IsMember({"cpu"}))
-        ->capture_default_str();
+    arguments->device.addTo(*command);
     command->add_option("--threads", arguments->threads, "Threads to use (default: all cores)")
         ->check(CLI::Range(0, 4096))
         ->type_name("N");

@@ -2,12 +2,11 @@
 
 #include "capture/cuda/cuda_capture.h"
 
-#ifdef KVLOUPE_CUDA_DEVICE
-#include "capture/cuda/cuda_kernels.h"
-#endif
-#include "capture/model/model_error.h"
+#include "capture/cuda/cuda_device.h"
 
 #include <fmt/format.h>
+
+#include <utility>
 
 namespace kvloupe::cuda {
 
@@ -74,21 +73,13 @@ std::unique_ptr<SampleRunner> KernelCapture::begin(
         *m_model, *m_kernels, *m_transfer, recorder, m_description, std::move(layers), capacity, outputNorms);
 }
 
-std::shared_ptr<CaptureDevice> openCuda([[maybe_unused]] ComputeType type)
+std::shared_ptr<CaptureDevice> openCuda(ComputeType type)
 {
-#ifdef KVLOUPE_CUDA_DEVICE
-    const DeviceFacts facts = deviceFacts();
-    if (const std::string why = whyUnsupported(facts); !why.empty())
-        throw ModelError(why);
+    CudaDevice device = openCudaDevice();
     KernelCapture::Description description;
-    description.name = fmt::format("cuda ({})", facts.name);
+    description.name = device.name;
     description.type = type;
-    // LibTorch computes on the default stream as well, so that one follows the other.
-    return std::make_shared<KernelCapture>(description, makeCudaKernels(nullptr), makeCudaTransfer(nullptr));
-#else
-    throw ModelError("device cuda: this program was built without CUDA; the preset cuda with -DKVLOUPE_CUDA_TORCH=DIR "
-                     "builds one that has it");
-#endif
+    return std::make_shared<KernelCapture>(description, std::move(device.kernels), std::move(device.transfer));
 }
 
 } // namespace kvloupe::cuda

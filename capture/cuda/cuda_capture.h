@@ -39,8 +39,7 @@ private:
     std::unique_ptr<DeviceTransformer> m_model;
 };
 
-/// The GPU of this machine. ModelError naming the driver or device that is needed, or that this program was built
-/// without CUDA.
+/// The GPU of this machine; errors as openCudaDevice().
 std::shared_ptr<CaptureDevice> openCuda(ComputeType type);
 
 } // namespace kvloupe::cuda

@@ -4,6 +4,7 @@
 
 #include "capture/adapter/adapter.h"
 #include "capture/cache/cpu_live_model.h"
+#include "capture/cache/live_device.h"
 #include "capture/cache/live_prompt.h"
 #include "capture/evaluation/data_hash.h"
 #include "capture/evaluation/prompt_run.h"
@@ -107,8 +108,8 @@ struct Evaluation::State {
     std::vector<BranchRequest> requests; ///< full at keep 1 first
     std::vector<Sample> samples;
     RunHeader header;
-    std::unique_ptr<Transformer> model;
-    std::shared_ptr<const LiveModel> live; ///< `model`, once it is loaded
+    std::unique_ptr<Transformer> model; ///< on the CPU
+    std::shared_ptr<const LiveModel> live; ///< once it is loaded
 };
 
 Evaluation::State::State(EvaluationOptions evaluationOptions, RunEvents evaluationEvents)
@@ -187,8 +188,8 @@ RunHeader Evaluation::State::makeHeader() const
         result.model.adapterSha256 = options.adapter->sha256();
     result.model.tokenizerSha256 = files.requiredTokenizer().sha256();
     result.model.architecture = config.architecture;
-    result.model.dtype = "float32";
-    result.model.device = "cpu";
+    result.model.dtype = options.device ? options.device->computeType() : "float32";
+    result.model.device = options.device ? options.device->name() : "cpu";
 
     result.chat = options.chat;
     result.compressSpan = compressSpanName(options.compressSpan);
@@ -227,20 +228,25 @@ RunHeader Evaluation::State::makeHeader() const
 
 const std::shared_ptr<const LiveModel>& Evaluation::State::liveModel()
 {
-    if (!live) {
-        LoadOptions load;
-        load.threads = options.threads;
-        load.adapter = options.adapter;
-        load.progress
-            = [this](double fraction) { return !events.progress || events.progress("loading the model", fraction); };
-        const MemoryNeeds needs
-            = memoryNeeds(files.config(), std::min(files.config().maxPositions, usualPrompt), options.threads);
-        load.placement = placeWeights(needs, options.memoryLimit);
-        if (load.placement == WeightPlacement::Streamed && events.say)
-            events.say(streamingRemark(needs));
-        model = Transformer::load(files.checkpoint(), load);
-        live = onCpu(*model);
+    if (live)
+        return live;
+    const auto progress
+        = [this](double fraction) { return !events.progress || events.progress("loading the model", fraction); };
+    if (options.device) {
+        live = options.device->load(files.checkpoint(), options.adapter, options.threads, progress);
+        return live;
     }
+    LoadOptions load;
+    load.threads = options.threads;
+    load.adapter = options.adapter;
+    load.progress = progress;
+    const MemoryNeeds needs
+        = memoryNeeds(files.config(), std::min(files.config().maxPositions, usualPrompt), options.threads);
+    load.placement = placeWeights(needs, options.memoryLimit);
+    if (load.placement == WeightPlacement::Streamed && events.say)
+        events.say(streamingRemark(needs));
+    model = Transformer::load(files.checkpoint(), load);
+    live = onCpu(*model);
     return live;
 }
 

@@ -18,6 +18,7 @@
 namespace kvloupe {
 
 class Adapter;
+class LiveDevice;
 
 /// Which cache the first generated token is read from. Auto: the full one, as methods that choose after the prefill
 /// leave it; for tasks that answer at once (Task::Info::answersAtOnce) the compressed one, since they would never feel
@@ -53,6 +54,7 @@ struct EvaluationOptions {
 
     std::filesystem::path out;
     ResultStoreMode mode = ResultStoreMode::New;
+    std::shared_ptr<LiveDevice> device; ///< null = the CPU
     int threads = 0; ///< 0 = all cores
     std::uint64_t memoryLimit = 0; ///< see CaptureOptions
     std::uint64_t batchBytes = std::uint64_t{4} << 30; ///< see PromptRunOptions

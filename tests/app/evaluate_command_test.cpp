@@ -155,6 +155,21 @@ TEST_F(EvaluateCommand, RefusesWrongUsageWithStatusTwo)
     EXPECT_FALSE(std::filesystem::exists(results));
 }
 
+TEST_F(EvaluateCommand, SaysWhatADeviceLacksBeforeAnythingIsWritten)
+{
+    const ProgramRun cpu = runBuilt("kvloupe", command({"--task", "wk", "--samples", "1", "--dtype", "bf16"}));
+    EXPECT_EQ(cpu.status, 1);
+    EXPECT_THAT(cpu.err, HasSubstr("the CPU computes in float32 alone"));
+    EXPECT_FALSE(std::filesystem::exists(results));
+    const ProgramRun run = runBuilt("kvloupe", command({"--task", "wk", "--samples", "1", "--device", "cuda"}));
+    if (run.status == 0)
+        GTEST_SKIP() << "there is a GPU";
+    EXPECT_EQ(run.status, 1);
+    EXPECT_THAT(run.err, HasSubstr("device cuda: "));
+    EXPECT_EQ(std::ranges::count(run.err, '\n'), 1) << run.err;
+    EXPECT_FALSE(std::filesystem::exists(results));
+}
+
 TEST_F(EvaluateCommand, NamesDataFilesThatAreNotWhatTheyShouldBe)
 {
     const auto refused = [&](const std::string& content, const std::string& reason) {

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
 #include "capture/cuda/device_live_model.h"
+
+#include "capture/cuda/cuda_live.h"
+#include "capture/evaluation/evaluation.h"
+#include "capture/tasks/task_suite.h"
+#include "core/results/result_file.h"
 #include "host_kernels.h"
 #include "tests/capture/cache/tiny_prompt.h"
 #include "tests/support/byte_llama.h"
@@ -131,6 +136,45 @@ TEST(DeviceLiveModel, CopiesGoTheirOwnWays)
     const auto second = BatchDecoder(models.device).generateGreedy(pointersTo(again), {.maxTokens = 12});
     EXPECT_EQ(first.front().ids, second.front().ids);
     EXPECT_GT(one.front().bytes(), 0);
+}
+
+TEST(DeviceLiveModel, AnEvaluationGivesTheResponsesOfTheCpu)
+{
+    const TemporaryFolder folder;
+    const auto evaluate = [&](const std::string& name, std::shared_ptr<LiveDevice> device) {
+        EvaluationOptions options;
+        options.model = writeByteLlama(folder, {.context = 1200, .headDim = 64});
+        options.suite = "fundamental";
+        options.tasks = {&findTask(findSuite("fundamental"), "wk")};
+        options.items.samples = 1;
+        options.items.shots = 2;
+        options.methods = {parseMethod("snapkv:window=16"), parseMethod("h2o:variant=drop"),
+            parseMethod("pyramidinfer:phases=prefill")};
+        options.budgets = {Budget::keep("0.4")};
+        options.maxNewTokens = 8;
+        options.device = std::move(device);
+        options.out = folder.path() / name;
+        EXPECT_EQ(Evaluation(options, {}).run().skipped, 0);
+        return readResults(options.out).runs.front();
+    };
+    const ResultRun expected = evaluate("cpu.jsonl", nullptr);
+    const ResultRun found = evaluate("device.jsonl",
+        std::make_shared<KernelLive>(
+            KernelLive::Description{"a device", ComputeType::Float32, true}, std::make_unique<HostKernels>()));
+    EXPECT_EQ(expected.header.model.device, "cpu");
+    EXPECT_EQ(found.header.model.device, "a device");
+    EXPECT_EQ(found.header.model.dtype, "float32");
+    ASSERT_EQ(found.rows.size(), 4U);
+    ASSERT_EQ(expected.rows.size(), found.rows.size());
+    for (std::size_t row = 0; row < found.rows.size(); ++row) {
+        SCOPED_TRACE(found.rows[row].method.spec);
+        const ResultOutcome& a = *expected.rows[row].outcome;
+        const ResultOutcome& b = *found.rows[row].outcome;
+        EXPECT_EQ(b.ids, a.ids);
+        EXPECT_EQ(b.realisedPerLayer, a.realisedPerLayer);
+        EXPECT_NEAR(b.nllGoldSum, a.nllGoldSum, 1e-3);
+        EXPECT_NEAR(b.klToFull.value_or(0.0), a.klToFull.value_or(0.0), 1e-4);
+    }
 }
 
 TEST(DeviceLiveModel, InBfloat16PredictionsAreClose)

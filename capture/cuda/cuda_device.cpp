@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+#include "capture/cuda/cuda_device.h"
+
+#ifdef KVLOUPE_CUDA_DEVICE
+#include "capture/cuda/cuda_kernels.h"
+#endif
+#include "capture/model/model_error.h"
+
+#include <fmt/format.h>
+
+namespace kvloupe::cuda {
+
+CudaDevice openCudaDevice()
+{
+#ifdef KVLOUPE_CUDA_DEVICE
+    const DeviceFacts facts = deviceFacts();
+    if (const std::string why = whyUnsupported(facts); !why.empty())
+        throw ModelError(why);
+    // LibTorch computes on the default stream as well, so that one follows the other.
+    return {fmt::format("cuda ({})", facts.name), makeCudaKernels(nullptr), makeCudaTransfer(nullptr)};
+#else
+    throw ModelError("device cuda: this program was built without CUDA; the preset cuda with -DKVLOUPE_CUDA_TORCH=DIR "
+                     "builds one that has it");
+#endif
+}
+
+} // namespace kvloupe::cuda
