@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
 #include "capture/cuda/cuda_kernels.h"
+#include "device_arrays.h"
 #include "host_kernels.h"
 
 #include <gtest/gtest.h>
@@ -31,39 +32,6 @@ struct Outputs {
     std::vector<int> kept;
 };
 
-/// Memory of the kernels, filled from the host, given back at the end.
-class Memory {
-public:
-    explicit Memory(AttentionKernels& kernels)
-        : m_kernels(kernels)
-    {
-    }
-    ~Memory()
-    {
-        for (void* memory : m_all)
-            m_kernels.free(memory);
-    }
-    Memory(const Memory&) = delete;
-    Memory& operator=(const Memory&) = delete;
-
-    template <typename T> T* make(const std::vector<T>& values)
-    {
-        m_all.push_back(m_kernels.allocate(values.size() * sizeof(T)));
-        m_kernels.copyToDevice(m_all.back(), values.data(), values.size() * sizeof(T));
-        return static_cast<T*>(m_all.back());
-    }
-    template <typename T> void append(std::vector<T>& to, const T* from, std::size_t size)
-    {
-        std::vector<T> values(size);
-        m_kernels.copyToHost(values.data(), from, size * sizeof(T));
-        to.insert(to.end(), values.begin(), values.end());
-    }
-
-private:
-    AttentionKernels& m_kernels;
-    std::vector<void*> m_all;
-};
-
 template <typename Element> Outputs run(AttentionKernels& kernels, int dim, int window)
 {
     constexpr int heads = 4;
@@ -77,7 +45,7 @@ template <typename Element> Outputs run(AttentionKernels& kernels, int dim, int 
             x = fromFloat<Element>(normal(random));
         return values;
     };
-    Memory memory(kernels);
+    DeviceArrays memory(kernels);
     AttentionInput<Element> input;
     input.queries = memory.make(vectors(heads));
     input.keys = memory.make(vectors(kvHeads));
