@@ -15,8 +15,7 @@ void DeviceOptions::addTo(CLI::App& command)
         ->check(CLI::IsMember({"cpu", "cuda"}))
         ->capture_default_str();
     command
-        .add_option(
-            "--dtype", dtype, "Compute type: float32, or with --device cuda bf16 (the default there) or fp16")
+        .add_option("--dtype", dtype, "Compute type: float32, or with --device cuda bf16 (the default there) or fp16")
         ->check(CLI::IsMember({"float32", "bf16", "fp16"}))
         ->type_name("TYPE");
 }

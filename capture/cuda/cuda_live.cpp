@@ -32,8 +32,7 @@ std::shared_ptr<const LiveModel> KernelLive::load(const Checkpoint& checkpoint, 
 std::shared_ptr<LiveDevice> openCudaLive(ComputeType type)
 {
     CudaDevice device = openCudaDevice();
-    return std::make_shared<KernelLive>(
-        KernelLive::Description{device.name, type, false}, std::move(device.kernels));
+    return std::make_shared<KernelLive>(KernelLive::Description{device.name, type, false}, std::move(device.kernels));
 }
 
 } // namespace kvloupe::cuda

@@ -26,7 +26,7 @@ at::ScalarType scalarType(ComputeType type)
 
 } // namespace
 
-at::Tensor onDevice(const std::vector<std::int64_t>& values, at::Device device)
+at::Tensor indicesOn(const std::vector<std::int64_t>& values, at::Device device)
 {
     at::Tensor host = at::empty({std::ssize(values)}, at::kLong);
     std::ranges::copy(values, host.data_ptr<std::int64_t>());
@@ -133,7 +133,7 @@ at::Tensor DeviceTransformer::State::added(
 
 at::Tensor DeviceTransformer::State::embed(std::span<const std::int32_t> ids) const
 {
-    const at::Tensor rows = weights.embedding.index_select(0, onDevice({ids.begin(), ids.end()}, device));
+    const at::Tensor rows = weights.embedding.index_select(0, indicesOn({ids.begin(), ids.end()}, device));
     return config.embeddingScale == 1.0 ? rows : rows * config.embeddingScale;
 }
 

@@ -42,10 +42,11 @@ public:
     {
     }
 
+    /// Keys and values are contiguous.
     void addLayer(const LayerProjection& projection, std::vector<std::int64_t> positions)
     {
-        m_keys.push_back(projection.keys.contiguous());
-        m_values.push_back(projection.values.contiguous());
+        m_keys.push_back(projection.keys);
+        m_values.push_back(projection.values);
         m_positions.push_back(std::move(positions));
     }
 
@@ -194,7 +195,9 @@ LiveModel::Prefill DeviceLiveModel::prefill(
         auto cache = std::make_shared<DevicePromptCache>(m_state.kernels);
         at::Tensor hidden = m_state.embed(ids);
         for (int layer = 0; layer < config().numLayers; ++layer) {
-            const LayerProjection projection = m_state.project(layer, hidden, m_state.ropeOf(layer, ropes));
+            LayerProjection projection = m_state.project(layer, hidden, m_state.ropeOf(layer, ropes));
+            projection.keys = projection.keys.contiguous();
+            projection.values = projection.values.contiguous();
             cache->addLayer(projection, positions);
             const at::Tensor context = at::empty(
                 {hidden.size(0), std::int64_t{config().numHeads} * config().headDim}, projection.queries.options());
@@ -202,7 +205,7 @@ LiveModel::Prefill DeviceLiveModel::prefill(
                 [&](auto element) { showAttention<decltype(element)>(layer, projection, context, observer); });
             hidden = m_state.afterAttention(layer, hidden, context);
             if (const std::vector<std::int64_t> left = observer.survivors(layer); !left.empty()) {
-                const at::Tensor rows = onDevice(left, m_state.device);
+                const at::Tensor rows = indicesOn(left, m_state.device);
                 hidden = hidden.index_select(0, rows);
                 for (RopeTensors& rope : ropes)
                     rope.keepRows(rows);
@@ -226,10 +229,8 @@ void DeviceLiveModel::showAttention(
 {
     const std::int64_t n = projection.queries.size(0);
     const int heads = config().numHeads;
-    const at::Tensor keys = projection.keys.contiguous();
-    const at::Tensor values = projection.values.contiguous();
     const LayerAttention<Element> attention
-        = m_state.attentionOf<Element>(layer, projection.queries, keys, values, 0, context);
+        = m_state.attentionOf<Element>(layer, projection.queries, projection.keys, projection.values, 0, context);
     const HostVectors vectors(projection, observer.wantsQueriesBeforeRope(layer));
     observer.beginLayer(vectors.view(layer, 0));
 
@@ -240,11 +241,14 @@ void DeviceLiveModel::showAttention(
     const bool sums = observer.wantsColumnSums();
     const at::Tensor columnSums = at::empty({sums ? heads : 0, n}, floatsThere);
     const std::int64_t partBytes = blocks * n * static_cast<std::int64_t>(sizeof(float));
-    const auto most = sums ? static_cast<int>(std::clamp<std::int64_t>(workBytes / partBytes, 1, heads)) : heads;
-    for (int head = 0; head < heads; head += most) {
-        const int count = std::min(most, heads - head);
+    int most = sums ? static_cast<int>(std::clamp<std::int64_t>(workBytes / partBytes, 1, heads)) : heads;
+    for (int head = 0, count = 0; head < heads; head += count) {
+        count = std::min(most, heads - head);
+        const at::Tensor parts = asManyAsFit(count, [&](int some) {
+            return at::empty({sums ? some : 0, blocks, n}, floatsThere);
+        });
+        most = std::min(most, count);
         const auto of = [&](int which) { return statistics.data_ptr<float>() + (which * heads + head) * n; };
-        const at::Tensor parts = at::empty({sums ? count : 0, blocks, n}, floatsThere);
         AttentionOutput<Element> output;
         output.context = attention.context;
         output.contextHeadStride = attention.contextHeadStride;
@@ -283,10 +287,11 @@ void DeviceLiveModel::showRows(const LayerAttention<Element>& attention, const a
         const std::int64_t rows = std::min(shownRows, n - begin);
         const std::int64_t columns = dividedUp(begin + rows, 16) * 16;
         const std::int64_t headBytes = rows * columns * static_cast<std::int64_t>(sizeof(float));
-        const auto most = static_cast<int>(std::clamp<std::int64_t>(workBytes / headBytes, 1, attention.heads));
-        for (int head = 0; head < attention.heads; head += most) {
-            const int count = std::min(most, attention.heads - head);
-            const at::Tensor cells = at::empty({count, rows, columns}, logSumExp.options());
+        for (int head = 0, count = 0; head < attention.heads; head += count) {
+            count = static_cast<int>(std::clamp<std::int64_t>(workBytes / headBytes, 1, attention.heads - head));
+            const at::Tensor cells = asManyAsFit(count, [&](int some) {
+                return at::empty({some, rows, columns}, logSumExp.options());
+            });
             m_state.kernels.cells(attention.headDim, attention.input,
                 {logSumExp.data_ptr<float>(), head, static_cast<int>(begin), static_cast<int>(rows), 0,
                     static_cast<int>(columns), cells.data_ptr<float>(), columns},

@@ -143,7 +143,7 @@ void DeviceTransformer::State::predictRows(
     const auto known = static_cast<std::int64_t>(std::min(targets.size(), static_cast<std::size_t>(rows)));
     const at::Tensor hostTargets
         = contiguous.narrow(0, 0, known)
-              .gather(1, onDevice({targets.begin(), targets.begin() + known}, device).unsqueeze(1))
+              .gather(1, indicesOn({targets.begin(), targets.begin() + known}, device).unsqueeze(1))
               .contiguous()
               .to(at::kCPU);
     for (std::int64_t row = 0; row < rows; ++row) {

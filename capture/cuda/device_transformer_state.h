@@ -19,7 +19,7 @@
 /// What the parts of DeviceTransformer and DeviceLiveModel share.
 namespace kvloupe::cuda {
 
-at::Tensor onDevice(const std::vector<std::int64_t>& values, at::Device device);
+at::Tensor indicesOn(const std::vector<std::int64_t>& values, at::Device device);
 /// [tokens, heads, head_dim] to float32 [heads, tokens, head_dim] on the host.
 at::Tensor byHead(const at::Tensor& vectors);
 /// Of a float32 tensor on the host; none of one that is undefined.
@@ -36,6 +36,21 @@ template <typename F> auto translated(F&& f)
         if (what.find("out of memory") != std::string::npos)
             throw DeviceMemoryError("device: " + line);
         throw ModelError("device: " + line);
+    }
+}
+
+/// make(count), with half as many again and again while the device has too little memory; `count` becomes what it was
+/// made for. DeviceMemoryError when one is too many.
+template <typename Make> auto asManyAsFit(int& count, Make&& make)
+{
+    while (true) {
+        try {
+            return translated([&] { return make(count); });
+        } catch (const DeviceMemoryError&) {
+            if (count <= 1)
+                throw;
+            count /= 2;
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 #include "capture/cuda/device_live_model.h"
 
 #include "capture/cuda/cuda_live.h"
+#include "capture/cuda/device_transformer_state.h"
 #include "capture/evaluation/evaluation.h"
 #include "capture/tasks/task_suite.h"
 #include "core/results/result_file.h"
@@ -90,15 +91,14 @@ TEST(DeviceLiveModel, EveryMethodGoesTheWayItGoesOnTheCpu)
     std::vector<Branch> expected;
     std::vector<Branch> found;
     for (std::size_t method = 0; method < methods.size(); ++method) {
-        for (const char* keep : {"0.15", "0.5"}) {
-            SCOPED_TRACE(testing::Message() << methods[method].spec << " " << keep);
-            expected.push_back(cpu.branch(method, Budget::keep(keep)));
-            found.push_back(device.branch(method, Budget::keep(keep)));
-            for (int layer = 0; layer < expected.back().layers(); ++layer)
-                ASSERT_EQ(expected.back().alive(layer).sets, found.back().alive(layer).sets) << "layer " << layer;
-        }
+        const Budget budget = Budget::keep(method % 2 == 0 ? "0.15" : "0.5");
+        SCOPED_TRACE(testing::Message() << methods[method].spec << " " << budget.text());
+        expected.push_back(cpu.branch(method, budget));
+        found.push_back(device.branch(method, budget));
+        for (int layer = 0; layer < expected.back().layers(); ++layer)
+            ASSERT_EQ(expected.back().alive(layer).sets, found.back().alive(layer).sets) << "layer " << layer;
     }
-    expectSameWay(models, expected, found, 20);
+    expectSameWay(models, expected, found, 12);
 }
 
 TEST(DeviceLiveModel, TokensThatCloseRanksAreTurnedAgainAndAgain)
@@ -174,6 +174,28 @@ TEST(DeviceLiveModel, AnEvaluationGivesTheResponsesOfTheCpu)
         EXPECT_EQ(b.realisedPerLayer, a.realisedPerLayer);
         EXPECT_NEAR(b.nllGoldSum, a.nllGoldSum, 1e-3);
         EXPECT_NEAR(b.klToFull.value_or(0.0), a.klToFull.value_or(0.0), 1e-4);
+    }
+}
+
+TEST(DeviceLiveModel, FewerHeadsAreTriedBeforeMemoryIsMissing)
+{
+    std::vector<int> tried;
+    const auto make = [&](int fitting) {
+        return [&tried, fitting](int count) {
+            tried.push_back(count);
+            TORCH_CHECK(count <= fitting, "CUDA out of memory. Tried to allocate ", count, " GiB");
+            return count;
+        };
+    };
+    int count = 13;
+    EXPECT_EQ(asManyAsFit(count, make(4)), 3);
+    EXPECT_EQ(count, 3);
+    EXPECT_EQ(tried, (std::vector{13, 6, 3}));
+    try {
+        asManyAsFit(count, make(0));
+        FAIL();
+    } catch (const DeviceMemoryError& error) {
+        EXPECT_STREQ(error.what(), "device: CUDA out of memory. Tried to allocate 1 GiB");
     }
 }
 
