@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measures and checks everything that needs a GPU, stage by stage; docs/cuda.md says how to take it to a machine that has one.
 
-usage: cuda_measure.py [--stages environment,bandwidth,kernels,attention,agreement,capture] [--limit SECONDS] [--out F.jsonl] ...
-needs: torch for CUDA; safetensors, h5py and numpy for agreement and capture; the programs of the preset cuda, or a bundle of
+usage: cuda_measure.py [--stages STAGE,...] [--limit SECONDS] [--out F.jsonl] ...
+needs: torch for CUDA; safetensors, h5py and numpy for the stages that run models; the programs of the preset cuda, or a bundle of
 scripts/cuda-bundle. Every result is a line of JSON, a table ends the output. Exit status 1 if a check failed; a missed target or memory
 that ran out is a result. --dry-run takes small shapes and the CPU: it shows that the stages work, and measures nothing.
 """
@@ -37,9 +37,9 @@ LEAST_SECONDS = 10
 
 
 def last_line(text):
-    """The last line that says something, past what a progress bar leaves."""
+    """The last line that says something, past what a progress bar leaves; the last one that speaks of an error if there is one."""
     lines = [line.strip() for line in re.split(r"[\r\n]", text) if line.strip()]
-    return lines[-1] if lines else ""
+    return ([line for line in lines if "error: " in line.lower()] or lines or [""])[-1]
 
 
 def of_process(pid, field):
@@ -244,7 +244,7 @@ def attention(run):
 
 
 STAGES = {"environment": environment, "bandwidth": bandwidth, "kernels": kernels, "sanitizer": sanitizer, "attention": attention,
-          "agreement": cuda_measure_models.agreement, "capture": cuda_measure_models.capture}
+          "agreement": cuda_measure_models.agreement, "evaluation": cuda_measure_models.evaluation, "capture": cuda_measure_models.capture}
 DEFAULT = [stage for stage in STAGES if stage != "sanitizer"]
 
 

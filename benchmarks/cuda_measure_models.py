@@ -8,6 +8,7 @@ from pathlib import Path
 BENCHMARKS = Path(__file__).resolve().parent
 METHODS = ["h2o", "snapkv", "tova", "expected_attention", "knorm", "keydiff", "adakv"]
 KEPT_SHARES = "0.1,0.3,0.5"
+EVALUATED = ["snapkv", "h2o", "adakv", "streaming_llm@paper"]
 STATISTICS_BOUND = {"float32": 1e-5, "bf16": 1e-3}
 WARM_UP_TOKENS = 64
 
@@ -30,7 +31,7 @@ def checkpoint(run, shape):
     """Folder of a random checkpoint of this shape, written if it is not there."""
     folder = run.work / shape
     if not (folder / "config.json").is_file():
-        made = run.child([sys.executable, BENCHMARKS / "make_random_checkpoint.py", shape, folder, "--device", run.device])
+        made = run.child([sys.executable, BENCHMARKS / "make_random_checkpoint.py", shape, folder, "--device", run.device, "--tokenizer"])
         if made.status != "done":
             raise RuntimeError(f"make_random_checkpoint.py {shape}: {made.status}, {made.error}")
     return folder
@@ -122,6 +123,43 @@ def beside_the_cpu(run, checks, name, recording, cpu, dtype):
     run.report("agreement", f"{name}: kept sets beside the CPU's", status,
                f"{equal} of {len(theirs)} methods and shares keep the same tokens, the others at least {common:.4f} of them",
                equal=equal, of=len(theirs), least_in_common=common)
+
+
+def evaluation(run):
+    """Compressed caches of a small random model, which answers nonsense: the same nonsense on GPU and CPU, and twice."""
+    why = lack(run)
+    if why:
+        return run.report("evaluation", "", "skipped", why)
+    folder = checkpoint(run, "llama-small")
+    methods = [part for method in EVALUATED for part in ("--method", method)]
+
+    def evaluated(name, device, dtype):
+        out = run.work / f"{name}.jsonl"
+        child = run.child([*run.program("kvloupe"), "evaluate", folder, "--suite", "fundamental", "--task", "ar,csr", "--samples", "2", *methods,
+                           "--keep", "0.3,0.6", "--measure", "accuracy,nll,kl", "--max-new-tokens", "12", "--device", device, "--dtype", dtype,
+                           "--out", out, "--overwrite", "--json", "--progress", "none"])
+        if child.status != "done":
+            run.report("evaluation", name, child.status, child.error, **child.numbers())
+            return None
+        rows = [row for row in map(json.loads, out.read_text().splitlines()) if row["type"] == "row"]
+        return {(row["sample"], row["branch"]): row["result"] for row in rows}
+
+    cpu = evaluated("cpu float32", "cpu", "float32")
+    for dtype in ("float32", "bf16") if run.gpu else ("float32",):
+        name = f"{run.device} {dtype}"
+        one, two = evaluated(f"{name}, once", run.device, dtype), evaluated(f"{name}, again", run.device, dtype)
+        if not one or not two:
+            continue
+        same = one == two
+        run.report("evaluation", f"{name}: two runs", "ok" if same else "failed", "the same results" if same else "other results")
+        if not cpu:
+            continue
+        equal = sum(one[key]["output"]["ids"] == cpu[key]["output"]["ids"] for key in cpu)
+        nll = max(abs(one[key]["nll_gold"]["sum_nats"] / cpu[key]["nll_gold"]["sum_nats"] - 1) for key in cpu)
+        status = "measured" if dtype != "float32" else "ok" if equal == len(cpu) else "missed"
+        run.report("evaluation", f"{name}: responses beside the CPU's", status,
+                   f"{equal} of {len(cpu)} are the same tokens; likelihoods of answers differ by {nll:.1e} at most",
+                   equal=equal, of=len(cpu), nll=nll)
 
 
 def tree_bytes(path):

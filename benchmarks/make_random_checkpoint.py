@@ -3,7 +3,7 @@
 """Writes a checkpoint of a published model's shape with random weights, sharded as published ones are: what memory and
 time of large models are measured with. Nothing in it has been trained.
 
-usage: make_random_checkpoint.py SHAPE FOLDER [--seed N] [--device cpu|cuda]
+usage: make_random_checkpoint.py SHAPE FOLDER [--seed N] [--device cpu|cuda] [--tokenizer]
 needs: torch safetensors
 """
 import argparse
@@ -68,12 +68,23 @@ def shards_of(config):
     return shards
 
 
+def byte_tokenizer(size):
+    """tokenizer.json with a token for every byte, in GPT-2's alphabet of them, and names for the rest of the vocabulary."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    names = [chr(byte) for byte in printable] + [chr(256 + i) for i in range(256 - len(printable))]
+    bytes_ = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    names += [f"<{token}>" for token in range(256, size)]
+    return {"version": "1.0", "added_tokens": [], "normalizer": None, "pre_tokenizer": bytes_, "post_processor": None, "decoder": bytes_,
+            "model": {"type": "BPE", "vocab": {name: token for token, name in enumerate(names)}, "merges": []}}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("shape", choices=SHAPES)
     parser.add_argument("folder")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cpu", help="where the numbers are drawn: a GPU is faster, and gives other ones")
+    parser.add_argument("--tokenizer", action="store_true", help="with a tokenizer of single bytes")
     arguments = parser.parse_args()
     config = SHAPES[arguments.shape]
     os.makedirs(arguments.folder, exist_ok=True)
@@ -93,6 +104,9 @@ def main():
         save_file(weights, os.path.join(arguments.folder, file), metadata={"format": "pt"})
     with open(os.path.join(arguments.folder, "model.safetensors.index.json"), "w") as out:
         json.dump({"metadata": {}, "weight_map": weight_map}, out, indent=1)
+    if arguments.tokenizer:
+        with open(os.path.join(arguments.folder, "tokenizer.json"), "w") as out:
+            json.dump(byte_tokenizer(config["vocab_size"]), out)
     with open(os.path.join(arguments.folder, "config.json"), "w") as out:
         json.dump({"architectures": ["LlamaForCausalLM"], "torch_dtype": "bfloat16", "hidden_act": "silu", **config}, out,
                   indent=1)

@@ -122,7 +122,7 @@ class DriverTest(Quiet):
         run.gpu, run.device_memory_free = True, lambda: 0
         text = "'\necho '".join(lines)
         script(self.folder, "cuda_attention_benchmark", f"echo '  entropy  2e-2: WRONG'\necho '{text}'\nexit 1")
-        with mock.patch.object(cuda_flash_attention, "fused_ms", lambda *tensors: 1.0), mock.patch.object(cuda_flash_attention, "inputs", lambda *shape: []):
+        with mock.patch.multiple(cuda_flash_attention, fused_ms=lambda *tensors: 1.0, inputs=lambda *shape: []):
             cuda_measure.attention(run)
         self.assertEqual([(r["what"], r["status"], round(r.get("ratio", 0), 3)) for r in run.results],
                          [("against the definition, twice", "failed", 0), ("qk, bfloat16", "ok", 1.5), ("qk, float32", "missed", 1.7),
@@ -133,7 +133,8 @@ class DriverTest(Quiet):
         run = self.run_with("--programs", str(self.folder))
         run.gpu, run.device_memory_free = True, lambda: 0
         with mock.patch.object(cuda_measure, "torch", mock.MagicMock()):
-            for output, status in (("[  PASSED  ] 2 tests.", "ok"), ("[  SKIPPED ] CudaKernels.x\n[  PASSED  ] 1 test.", "failed"), ("", "failed")):
+            outputs = {"[  PASSED  ] 2 tests.": "ok", "[  SKIPPED ] CudaKernels.x\n[  PASSED  ] 1 test.": "failed", "": "failed"}
+            for output, status in outputs.items():
                 script(self.folder, "cuda_device_tests", f"echo '{output}'")
                 cuda_measure.kernels(run)
                 self.assertEqual(run.results[-1]["status"], status, output)
@@ -150,6 +151,9 @@ class DriverTest(Quiet):
         self.assertEqual(found["agreement", "cpu float32: statistics of its queries and keys"]["status"], "ok")
         self.assertEqual(found["agreement", "cpu float32: two runs"]["text"], "the same bits")
         self.assertEqual(found["agreement", "cpu float32: kept sets beside the CPU's"]["equal"], 21)
+        self.assertEqual(found["evaluation", "cpu float32: two runs"]["status"], "ok")
+        responses = found["evaluation", "cpu float32: responses beside the CPU's"]
+        self.assertEqual((responses["equal"], responses["of"]), (36, 36))
         for what in ("kvloupe, qk", "kvloupe, maps of layer 2", "eager, every map kept", "eager, maps of layer 2"):
             result = found["capture", what]
             self.assertEqual(result["status"], "measured", result)
@@ -166,7 +170,8 @@ class RecordingChecksTest(Quiet):
         run = self.run_with("--dry-run")
         model = cuda_measure_models.checkpoint(run, "llama-small")
         self.recording = self.folder / "r.h5"
-        child = cuda_measure_models.recorded(run, model, cuda_measure_models.write_ids(run, model, 100), self.recording, "cpu", "float32", "--record", "full")
+        ids = cuda_measure_models.write_ids(run, model, 100)
+        child = cuda_measure_models.recorded(run, model, ids, self.recording, "cpu", "float32", "--record", "full")
         self.assertEqual(child.status, "done", child.error)
 
     def test_a_changed_number_is_found(self):
@@ -252,7 +257,8 @@ class BundleTest(Quiet):
 
     def launched(self, torch, *arguments):
         return subprocess.run([str(self.folder / "out/run"), *arguments], capture_output=True, text=True, cwd="/",
-                              env={"PATH": "/usr/bin:/bin", "PYTHON": sys.executable, "PYTHONPATH": str(self.folder / torch), "PYTHONDONTWRITEBYTECODE": "1"})
+                              env={"PATH": "/usr/bin:/bin", "PYTHON": sys.executable, "PYTHONPATH": str(self.folder / torch),
+                                   "PYTHONDONTWRITEBYTECODE": "1"})
 
     def test_programs_start_beside_the_torch_they_were_linked_with_and_no_other(self):
         made = self.bundle(self.folder / "out")
