@@ -20,6 +20,10 @@ struct ByteLlamaOptions {
     std::int64_t context = 4096;
     unsigned seed = 1;
     std::int64_t headDim = 8;
+    /// A Gemma 3 instead: the first layer sees `window` tokens and has a RoPE of its own, norms on queries, keys and
+    /// what layers give, scaled embeddings.
+    bool gemma = false;
+    std::int64_t window = 24;
 };
 
 /// Writes a llama of random weights that reads and writes any text, a byte a token (token 256 ends the text): 2 layers,
@@ -35,13 +39,18 @@ inline std::filesystem::path writeByteLlama(const TemporaryFolder& folder, const
     constexpr int layers = 2;
     using Json = nlohmann::json;
 
-    folder.write("config.json",
-        Json{{"architectures", {"LlamaForCausalLM"}}, {"model_type", "llama"}, {"num_hidden_layers", layers},
-            {"num_attention_heads", heads}, {"num_key_value_heads", kvHeads}, {"head_dim", headDim},
-            {"hidden_size", hidden}, {"intermediate_size", intermediate}, {"vocab_size", vocabulary},
-            {"max_position_embeddings", options.context}, {"rms_norm_eps", 1e-5}, {"rope_theta", 10000.0},
-            {"hidden_act", "silu"}, {"tie_word_embeddings", false}, {"eos_token_id", vocabulary - 1}}
-            .dump());
+    Json config{{"architectures", {"LlamaForCausalLM"}}, {"model_type", "llama"}, {"num_hidden_layers", layers},
+        {"num_attention_heads", heads}, {"num_key_value_heads", kvHeads}, {"head_dim", headDim},
+        {"hidden_size", hidden}, {"intermediate_size", intermediate}, {"vocab_size", vocabulary},
+        {"max_position_embeddings", options.context}, {"rms_norm_eps", 1e-5}, {"rope_theta", 10000.0},
+        {"hidden_act", "silu"}, {"tie_word_embeddings", false}, {"eos_token_id", vocabulary - 1}};
+    if (options.gemma) {
+        config.update({{"architectures", {"Gemma3ForCausalLM"}}, {"model_type", "gemma3_text"},
+            {"hidden_activation", "gelu_pytorch_tanh"}, {"query_pre_attn_scalar", headDim},
+            {"rope_local_base_freq", 1000.0}, {"sliding_window", options.window},
+            {"layer_types", {"sliding_attention", "full_attention"}}});
+    }
+    folder.write("config.json", config.dump());
 
     Json symbols = Json::object();
     for (int byte = 0; byte < 256; ++byte)
@@ -82,6 +91,12 @@ inline std::filesystem::path writeByteLlama(const TemporaryFolder& folder, const
         add(prefix + "self_attn.v_proj.weight", {kvHeads * headDim, hidden});
         add(prefix + "self_attn.o_proj.weight", {hidden, heads * headDim});
         add(prefix + "post_attention_layernorm.weight", {hidden});
+        if (options.gemma) {
+            add(prefix + "self_attn.q_norm.weight", {headDim});
+            add(prefix + "self_attn.k_norm.weight", {headDim});
+            add(prefix + "pre_feedforward_layernorm.weight", {hidden});
+            add(prefix + "post_feedforward_layernorm.weight", {hidden});
+        }
         add(prefix + "mlp.gate_proj.weight", {intermediate, hidden});
         add(prefix + "mlp.up_proj.weight", {intermediate, hidden});
         add(prefix + "mlp.down_proj.weight", {hidden, intermediate});

@@ -22,9 +22,10 @@ constexpr int promptTokens = 120;
 
 /// One model in memory twice: on the CPU, and with LibTorch and the kernels' programs where a device would be.
 struct BothModels {
-    explicit BothModels(ComputeType type = ComputeType::Float32)
+    explicit BothModels(ComputeType type = ComputeType::Float32, bool gemma = false)
     {
-        const auto checkpoint = Checkpoint::open(writeByteLlama(folder, {.context = 400, .headDim = 64}));
+        const auto checkpoint
+            = Checkpoint::open(writeByteLlama(folder, {.context = 400, .headDim = 64, .gemma = gemma}));
         transformer = Transformer::load(*checkpoint);
         cpu = onCpu(*transformer);
         DeviceTransformer::Options options;
@@ -99,6 +100,25 @@ TEST(DeviceLiveModel, EveryMethodGoesTheWayItGoesOnTheCpu)
             ASSERT_EQ(expected.back().alive(layer).sets, found.back().alive(layer).sets) << "layer " << layer;
     }
     expectSameWay(models, expected, found, 12);
+}
+
+TEST(DeviceLiveModel, WindowsNormsAndASecondRopeAreThoseOfTheCpu)
+{
+    const BothModels models(ComputeType::Float32, true);
+    ASSERT_EQ(models.cpu->config().window(0), 24);
+    const std::vector<Method> methods{parseMethod("full"), parseMethod("snapkv:window=8"),
+        parseMethod("h2o:variant=drop"), parseMethod("streaming_llm:pos_mode=rerotate,phase=every_step")};
+    const std::vector<std::int32_t> ids = distinctIds();
+    const LivePrompt cpu(models.cpu, ids, tinyLayout(promptTokens), methods);
+    const LivePrompt device(models.device, ids, tinyLayout(promptTokens), methods);
+    EXPECT_LT(largestDifference(cpu.logits(), device.logits()), 1e-3);
+    std::vector<Branch> expected;
+    std::vector<Branch> found;
+    for (std::size_t method = 0; method < methods.size(); ++method) {
+        expected.push_back(cpu.branch(method, Budget::keep("0.4")));
+        found.push_back(device.branch(method, Budget::keep("0.4")));
+    }
+    expectSameWay(models, expected, found, 30);
 }
 
 TEST(DeviceLiveModel, TokensThatCloseRanksAreTurnedAgainAndAgain)
