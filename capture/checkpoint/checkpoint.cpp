@@ -192,6 +192,32 @@ void Checkpoint::readFloat32(
         releasePages(bytes.subspan(lowest * rowBytes, (end - lowest) * rowBytes));
 }
 
+void Checkpoint::readStored(
+    std::string_view name, std::int64_t rowBegin, std::int64_t rowEnd, std::span<std::byte> out) const
+{
+    const TensorInfo* const tensor = find(name);
+    const std::size_t rows = tensor == nullptr ? 0 : static_cast<std::size_t>(tensor->rows());
+    const auto bytes = tensor == nullptr ? std::span<const std::byte>() : storageOf(*tensor);
+    const std::size_t rowBytes = rows == 0 ? 0 : bytes.size() / rows;
+    const auto count = static_cast<std::size_t>(rowEnd - rowBegin);
+    if (rowBegin < 0 || rowEnd < rowBegin || rowEnd > static_cast<std::int64_t>(rows) || out.size() != count * rowBytes)
+        throw CheckpointError(fmt::format("{}: tensor {}: {} bytes for rows [{}, {}) of {} with {} bytes each",
+            m_path.string(), inQuotes(name), out.size(), rowBegin, rowEnd, rows, rowBytes));
+    fileOf(bytes).requireUncut();
+    if (!isPermuted(*tensor)) {
+        const std::size_t begin = static_cast<std::size_t>(rowBegin) * rowBytes;
+        populateBlocks(bytes, begin, begin + out.size());
+        std::ranges::copy(bytes.subspan(begin, out.size()), out.begin());
+        releaseBlocks(bytes, begin, begin + out.size());
+        return;
+    }
+    for (std::size_t row = 0; row < count; ++row) {
+        const auto stored = static_cast<std::size_t>(storedRow(*tensor, rowBegin + static_cast<std::int64_t>(row)));
+        std::ranges::copy(
+            bytes.subspan(stored * rowBytes, rowBytes), out.begin() + static_cast<std::ptrdiff_t>(row * rowBytes));
+    }
+}
+
 void Checkpoint::prefetch(std::string_view name, std::int64_t rowBegin, std::int64_t rowEnd) const
 {
     const TensorInfo* const tensor = find(name);

@@ -41,6 +41,9 @@ public:
     void readFloat32(std::string_view name, std::int64_t rowBegin, std::int64_t rowEnd, std::span<float> out) const;
     /// A whole tensor.
     std::vector<float> readFloat32(std::string_view name) const;
+    /// The same rows as they are stored, in Hugging Face's order; not looked at. Of a tensor that is
+    /// there, has two dimensions and rows of whole blocks.
+    void readStored(std::string_view name, std::int64_t rowBegin, std::int64_t rowEnd, std::span<std::byte> out) const;
     /// Advice to the kernel that these rows of a tensor that is there will be read soon.
     void prefetch(std::string_view name, std::int64_t rowBegin, std::int64_t rowEnd) const;
     /// Gives back the pages of a tensor that is there; readers in other threads take them in again.

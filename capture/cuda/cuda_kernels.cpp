@@ -4,6 +4,7 @@
 
 #include "capture/cuda/attention_cells.h"
 #include "capture/cuda/attention_record.h"
+#include "capture/cuda/dequantization.h"
 #include "capture/cuda/device_error.h"
 #include "capture/cuda/layer_recorder.h"
 #include "capture/cuda/list_attention.h"
@@ -35,6 +36,32 @@ void* allocateOnDevice(std::size_t bytes)
     requireSuccess(code, "device memory");
     return memory;
 }
+
+void* allocatePinnedOnHost(std::size_t bytes)
+{
+    void* memory = nullptr;
+    requireSuccess(cudaMallocHost(&memory, bytes), "pinned memory");
+    return memory;
+}
+
+class CudaEvent final : public DeviceEvent {
+public:
+    explicit CudaEvent(cudaStream_t stream)
+        : m_stream(stream)
+    {
+        requireSuccess(cudaEventCreateWithFlags(&m_event, cudaEventDisableTiming | cudaEventBlockingSync), "event");
+    }
+    ~CudaEvent() override { cudaEventDestroy(m_event); }
+    CudaEvent(const CudaEvent&) = delete;
+    CudaEvent& operator=(const CudaEvent&) = delete;
+
+    void record() override { requireSuccess(cudaEventRecord(m_event, m_stream), "event"); }
+    void wait() override { requireSuccess(cudaEventSynchronize(m_event), "kernels or copies before an event"); }
+
+private:
+    cudaStream_t m_stream;
+    cudaEvent_t m_event = nullptr;
+};
 
 class CudaKernels final : public AttentionKernels {
 public:
@@ -92,6 +119,18 @@ public:
     {
         cuda::gatherKept(input, heads, largestCount, m_stream);
     }
+    void dequantize(DataType type, const DequantizationInput<float>& input) override
+    {
+        dequantizeOnDevice(type, input, m_stream);
+    }
+    void dequantize(DataType type, const DequantizationInput<Bfloat16>& input) override
+    {
+        dequantizeOnDevice(type, input, m_stream);
+    }
+    void dequantize(DataType type, const DequantizationInput<Float16>& input) override
+    {
+        dequantizeOnDevice(type, input, m_stream);
+    }
     int blockRows(int dim, bool singlePrecision) const override
     {
         return singlePrecision ? attentionBlockRows<float>(dim) : attentionBlockRows<Bfloat16>(dim);
@@ -109,6 +148,18 @@ public:
         requireSuccess(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, m_stream), "copy to the device");
         requireSuccess(cudaStreamSynchronize(m_stream), "copy to the device");
     }
+
+    void* allocatePinned(std::size_t bytes) override { return allocatePinnedOnHost(bytes); }
+    void freePinned(void* memory) noexcept override { cudaFreeHost(memory); }
+    void beginCopyToHost(void* pinned, const void* device, std::size_t bytes) override
+    {
+        requireSuccess(cudaMemcpyAsync(pinned, device, bytes, cudaMemcpyDeviceToHost, m_stream), "copy to the host");
+    }
+    void beginCopyToDevice(void* device, const void* pinned, std::size_t bytes) override
+    {
+        requireSuccess(cudaMemcpyAsync(device, pinned, bytes, cudaMemcpyHostToDevice, m_stream), "copy to the device");
+    }
+    std::unique_ptr<DeviceEvent> makeEvent() override { return std::make_unique<CudaEvent>(m_stream); }
 
 private:
     cudaStream_t m_stream;
@@ -133,12 +184,7 @@ public:
     CudaTransfer& operator=(const CudaTransfer&) = delete;
 
     void* allocateDevice(std::size_t bytes) override { return allocateOnDevice(bytes); }
-    void* allocateHost(std::size_t bytes) override
-    {
-        void* memory = nullptr;
-        requireSuccess(cudaMallocHost(&memory, bytes), "pinned memory");
-        return memory;
-    }
+    void* allocateHost(std::size_t bytes) override { return allocatePinnedOnHost(bytes); }
     void freeDevice(void* memory) noexcept override { cudaFree(memory); }
     void freeHost(void* memory) noexcept override { cudaFreeHost(memory); }
 

@@ -238,6 +238,8 @@ template <typename Element> struct DequantizationInput {
     const std::uint8_t* blocks;
     std::int64_t values; ///< a multiple of the block length
     Element* out;
+    /// Lowered to the smallest index of a number that is infinite or NaN before it is rounded; may be null.
+    std::uint32_t* firstNotFinite = nullptr;
 };
 
 /// f(type) with the type as a constant, for every type.
@@ -297,6 +299,8 @@ KVLOUPE_DEVICE void dequantizeBlocks(Warp& warp, const DequantizationInput<Eleme
                 return;
             const float value
                 = Block::value(input.blocks + at / Block::length * Block::bytes, static_cast<int>(at % Block::length));
+            if (input.firstNotFinite != nullptr && (std::bit_cast<std::uint32_t>(value) & 0x7f800000U) == 0x7f800000U)
+                warp.lowerTo(input.firstNotFinite, static_cast<std::uint32_t>(at));
             if constexpr (std::is_same_v<Element, float>)
                 input.out[at] = value;
             else

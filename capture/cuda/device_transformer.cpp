@@ -84,7 +84,8 @@ std::unique_ptr<DeviceTransformer> DeviceTransformer::load(
         state->runner.enter([&] {
             const ModelWeights streamed
                 = loadWeights(checkpoint, options.adapter, WeightPlacement::Streamed, state->runner, {});
-            state->weights = copyWeights(streamed, state->device, state->type, state->runner, options.progress);
+            state->weights
+                = copyWeights(streamed, kernels, state->device, state->type, state->runner, options.progress);
         });
     });
     return std::unique_ptr<DeviceTransformer>(new DeviceTransformer(std::move(state)));

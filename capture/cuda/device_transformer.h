@@ -62,7 +62,7 @@ public:
         std::function<bool(double)> progress = {}; ///< fraction done; false cancels
     };
 
-    /// Weights are read, dequantised and adapted on the host, piece by piece, and rounded once to the compute type. The
+    /// Weights are dequantised on the device, adapted ones on the host, and rounded once to the compute type. The
     /// checkpoint is not needed afterwards; `kernels` outlives this object.
     static std::unique_ptr<DeviceTransformer> load(
         const Checkpoint& checkpoint, AttentionKernels& kernels, const Options& options);

@@ -92,6 +92,10 @@ public:
     {
         atomicAdd(counter, amount);
     }
+    __device__ __forceinline__ static void lowerTo(std::uint32_t* least, std::uint32_t value)
+    {
+        atomicMin(least, value);
+    }
     __device__ __forceinline__ static int bitsSet(std::uint32_t word) { return __popc(word); }
 
     template <typename Element> __device__ __forceinline__ static float power(float x)

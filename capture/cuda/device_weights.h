@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "capture/cuda/attention_kernels.h"
 #include "capture/model/model_weights.h"
 
 #include <ATen/ATen.h>
@@ -47,9 +48,12 @@ struct DeviceWeights {
     DeviceLinear logits;
 };
 
-/// Copies weights that are streamed from a checkpoint to `device`, matrices as `type`. Memory on the host: one piece.
-/// Runs inside TaskRunner::enter(). Throws Cancelled once `progress` returns false.
-DeviceWeights copyWeights(const ModelWeights& weights, at::Device device, at::ScalarType type, TaskRunner& runner,
-    const std::function<bool(double)>& progress);
+/// Weights that are streamed from a checkpoint on `device`, matrices as `type`. What is stored goes there in pieces and
+/// is dequantised by `kernels`; rows that are not what is stored (an adapter changes them) are computed on the host.
+/// Either way a number is its float32 value, rounded once. Memory on the host: a few pieces. Runs inside
+/// TaskRunner::enter(). Errors: CheckpointError naming file, tensor, row and column of a number that is infinite or
+/// NaN; Cancelled once `progress` returns false.
+DeviceWeights copyWeights(const ModelWeights& weights, AttentionKernels& kernels, at::Device device,
+    at::ScalarType type, TaskRunner& runner, const std::function<bool(double)>& progress);
 
 } // namespace kvloupe::cuda

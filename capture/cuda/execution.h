@@ -17,7 +17,8 @@
 ///     loadMatrices<transposed>()   four 8 x 8 matrices of 16-bit numbers from shared memory (ldmatrix)
 ///     multiply<Element>()       c += a b, 16 x 16 x 8 (mma.sync.m16n8k16)
 ///     exchange(value, bit)      the value of the lane whose number differs in `bit` (shfl.xor)
-///     ballot(flags), addTo(p, n)   one bit per lane; atomic addition of integers
+///     ballot(flags)             one bit per lane
+///     addTo(p, n), lowerTo(p, n)   atomic addition and minimum of integers
 ///     power<Element>(x)         e^x for float, 2^x (approximate on the device) for 16-bit elements
 ///     forget()                  numbers that follow from index() and lane are computed anew after it, which frees
 ///                               registers

@@ -9,8 +9,8 @@
 
 #include <algorithm>
 #include <array>
-#include <deque>
 #include <type_traits>
+#include <utility>
 
 namespace kvloupe::cuda {
 
@@ -39,68 +39,48 @@ int poolFactorFor(std::int64_t finest)
     return finest >= 4 ? 4 : static_cast<int>(finest);
 }
 
-/// Memory of the kernels for as long as this object lives.
-template <typename T> class DeviceArray {
+/// Places of arrays in a piece of memory.
+class Places {
 public:
-    DeviceArray(AttentionKernels& kernels, std::int64_t size)
-        : m_kernels(kernels)
-        , m_size(count(size))
-        , m_data(static_cast<T*>(kernels.allocate(std::max<std::size_t>(1, m_size) * sizeof(T))))
+    template <typename T> std::size_t add(std::int64_t size)
     {
+        const std::size_t place = m_bytes;
+        m_bytes += (count(size) * sizeof(T) + alignment - 1) / alignment * alignment;
+        return place;
     }
-    ~DeviceArray() { m_kernels.free(m_data); }
-    DeviceArray(const DeviceArray&) = delete;
-    DeviceArray& operator=(const DeviceArray&) = delete;
-
-    T* data() const { return m_data; }
-    std::vector<T> onHost() const
-    {
-        std::vector<T> values(m_size);
-        m_kernels.copyToHost(values.data(), m_data, m_size * sizeof(T));
-        return values;
-    }
+    std::size_t bytes() const { return m_bytes; }
 
 private:
-    AttentionKernels& m_kernels;
-    std::size_t m_size;
-    T* m_data;
+    static constexpr std::size_t alignment = 256;
+    std::size_t m_bytes = 0;
 };
 
-/// The statistics of all rows of some heads.
-class RowArrays {
-public:
-    RowArrays(AttentionKernels& kernels, std::int64_t rows)
-        : m_arrays{DeviceArray<float>(kernels, rows), DeviceArray<float>(kernels, rows),
-            DeviceArray<float>(kernels, rows), DeviceArray<float>(kernels, rows)}
+template <typename T> T* arrayAt(std::byte* memory, std::size_t place)
+{
+    return reinterpret_cast<T*>(memory + place);
+}
+template <typename T>
+std::span<const T> arrayAt(std::span<const std::byte> memory, std::size_t place, std::int64_t size)
+{
+    return {reinterpret_cast<const T*>(memory.data() + place), count(size)};
+}
+
+/// The statistics of rows: log-sum-exp, entropy, sink mass, largest cell.
+struct RowPlaces {
+    RowPlaces(Places& places, std::int64_t rows)
     {
+        for (std::size_t& place : arrays)
+            place = places.add<float>(rows);
+    }
+    template <typename Element> void assign(std::byte* memory, AttentionOutput<Element>& output) const
+    {
+        output.logSumExp = arrayAt<float>(memory, arrays[0]);
+        output.entropy = arrayAt<float>(memory, arrays[1]);
+        output.sinkMass = arrayAt<float>(memory, arrays[2]);
+        output.maximum = arrayAt<float>(memory, arrays[3]);
     }
 
-    template <typename Element> void assignTo(AttentionOutput<Element>& output) const
-    {
-        output.logSumExp = m_arrays[0].data();
-        output.entropy = m_arrays[1].data();
-        output.sinkMass = m_arrays[2].data();
-        output.maximum = m_arrays[3].data();
-    }
-    const float* logSumExp() const { return m_arrays[0].data(); }
-    std::array<std::vector<float>, 4> onHost() const
-    {
-        return {m_arrays[0].onHost(), m_arrays[1].onHost(), m_arrays[2].onHost(), m_arrays[3].onHost()};
-    }
-
-private:
-    std::array<DeviceArray<float>, 4> m_arrays;
-};
-
-/// One level of some heads.
-struct LevelArrays {
-    LevelArrays(AttentionKernels& kernels, std::int64_t cells)
-        : maximum(kernels, cells)
-        , mean(kernels, cells)
-    {
-    }
-    DeviceArray<Half> maximum;
-    DeviceArray<Half> mean;
+    std::array<std::size_t, 4> arrays{};
 };
 
 template <typename Element> AttentionOutput<Element> contextOf(const LayerAttention<Element>& layer)
@@ -124,6 +104,47 @@ template <typename Element> int blocksOf(const AttentionKernels& kernels, const 
 
 } // namespace
 
+/// Where what is computed of a group of heads lies in the work space: first what goes to the host, in one copy.
+struct LayerRecorder::GroupLayout {
+    GroupLayout(int headCount, int rowCount, int blockRows, int poolFactor, std::span<const std::int64_t> factors)
+        : heads(headCount)
+        , rows(rowCount)
+        , statistics(places, std::int64_t{headCount} * rowCount)
+        , columnSums(places.add<float>(std::int64_t{headCount} * rowCount))
+    {
+        for (const std::int64_t factor : factors) {
+            const std::int64_t cells = heads * dividedUp(rows, factor) * dividedUp(rows, factor);
+            levels.push_back({places.add<Half>(cells), places.add<Half>(cells)});
+        }
+        resultBytes = places.bytes();
+        columnSumParts = places.add<float>(heads * dividedUp(rows, blockRows) * rows);
+        const std::int64_t edge = dividedUp(rows, poolFactor);
+        pooledMaximum = places.add<float>(heads * edge * edge);
+        pooledSum = places.add<float>(heads * edge * edge);
+        bytes = places.bytes();
+    }
+
+    int heads;
+    int rows;
+    Places places;
+    RowPlaces statistics;
+    std::size_t columnSums;
+    std::vector<std::array<std::size_t, 2>> levels; ///< maxima and means of every factor
+    std::size_t resultBytes;
+    std::size_t columnSumParts;
+    std::size_t pooledMaximum;
+    std::size_t pooledSum;
+    std::size_t bytes;
+};
+
+/// Heads that were launched and whose results are on their way to the host.
+struct LayerRecorder::Group {
+    GroupLayout layout;
+    int layer;
+    int headBegin;
+    int buffer; ///< of the work space
+};
+
 template <typename Element> void attend(AttentionKernels& kernels, const LayerAttention<Element>& layer)
 {
     AttentionOutput<Element> output = contextOf(layer);
@@ -139,6 +160,7 @@ LayerRecorder::LayerRecorder(
     , m_limits(limits)
     , m_factors(recorder.levelFactors())
     , m_poolFactor(poolFactorFor(m_factors.front()))
+    , m_work(kernels)
 {
 }
 
@@ -156,25 +178,16 @@ template <typename Element> void LayerRecorder::prompt(const LayerAttention<Elem
         summaries(layer);
 }
 
-std::size_t LayerRecorder::workBytes(int headDim, bool singlePrecision, int rows) const
-{
-    std::int64_t floats
-        = dividedUp(rows, m_kernels.blockRows(headDim, singlePrecision)) * rows + 5 * std::int64_t{rows};
-    const std::int64_t fineEdge = dividedUp(rows, m_poolFactor);
-    floats += 2 * fineEdge * fineEdge;
-    for (const std::int64_t factor : m_factors)
-        floats += dividedUp(rows, factor) * dividedUp(rows, factor); // two halves
-    return count(floats) * sizeof(float);
-}
-
 /// Runs of heads that either all have maps or all have none, as many at once as the limits allow.
 template <typename Element> void LayerRecorder::summaries(const LayerAttention<Element>& layer)
 {
-    const std::size_t perHead = workBytes(layer.headDim, std::is_same_v<Element, float>, layer.input.rows);
+    const int rows = layer.input.rows;
+    const int rowsOfBlock = blockRows<Element>(m_kernels, layer.headDim);
+    const std::size_t perHead = GroupLayout(1, rows, rowsOfBlock, m_poolFactor, m_factors).bytes;
     const auto mapBytesPerHead
-        = count(MapTiles(layer.input.window).before(static_cast<int>(dividedUp(layer.input.rows, mapTileEdge))))
-        * tileBytes;
+        = count(MapTiles(layer.input.window).before(static_cast<int>(dividedUp(rows, mapTileEdge)))) * tileBytes;
     auto largest = static_cast<int>(std::clamp<std::size_t>(m_limits.workBytes / perHead, 1, count(layer.heads)));
+    std::optional<Group> before;
     for (int head = 0; head < layer.heads;) {
         const bool maps = m_recorder.hasMap(layer.layer, head);
         int most = largest;
@@ -183,75 +196,84 @@ template <typename Element> void LayerRecorder::summaries(const LayerAttention<E
         int heads = 1;
         while (heads < most && head + heads < layer.heads && m_recorder.hasMap(layer.layer, head + heads) == maps)
             ++heads;
-        try {
-            group(layer, head, heads, maps);
-            head += heads;
-        } catch (const DeviceMemoryError&) {
-            if (heads == 1)
-                throw;
-            largest = heads / 2;
+        const GroupLayout layout(heads, rows, rowsOfBlock, m_poolFactor, m_factors);
+        const bool needsRing = maps && !m_ring;
+        if (needsRing || !m_work.holds(layout.bytes, layout.resultBytes)) {
+            summarize(before);
+            try {
+                m_work.reserve(layout.bytes, layout.resultBytes);
+                if (needsRing)
+                    m_ring.emplace(m_transfer.device, m_transfer.slots, m_transfer.slotBytes);
+            } catch (const DeviceMemoryError&) {
+                m_work.release();
+                if (heads == 1)
+                    throw;
+                largest = heads / 2;
+                m_limits.workBytes = count(largest) * perHead; // for the layers after this one too
+                continue;
+            }
         }
+        Group group = launch(layer, layout, head, maps);
+        summarize(before);
+        before.emplace(std::move(group));
+        head += heads;
     }
+    summarize(before);
 }
 
 template <typename Element>
-void LayerRecorder::group(const LayerAttention<Element>& layer, int headBegin, int heads, bool maps)
+LayerRecorder::Group LayerRecorder::launch(
+    const LayerAttention<Element>& layer, const GroupLayout& layout, int headBegin, bool maps)
 {
-    const int rows = layer.input.rows;
-    const int blocks = blocksOf(m_kernels, layer);
-    const std::int64_t fineEdge = dividedUp(rows, m_poolFactor);
-    const RowArrays statistics(m_kernels, std::int64_t{heads} * rows);
-    const DeviceArray<float> columnSums(m_kernels, std::int64_t{heads} * rows);
-    const DeviceArray<float> parts(m_kernels, std::int64_t{heads} * blocks * rows);
-    const DeviceArray<float> pooledMaximum(m_kernels, heads * fineEdge * fineEdge);
-    const DeviceArray<float> pooledSum(m_kernels, heads * fineEdge * fineEdge);
-    std::deque<LevelArrays> levelArrays;
-    for (const std::int64_t factor : m_factors)
-        levelArrays.emplace_back(m_kernels, heads * dividedUp(rows, factor) * dividedUp(rows, factor));
-    // Everything is allocated: from here on nothing is done twice.
-
+    std::byte* const memory = m_work.device();
     AttentionOutput<Element> output = contextOf(layer);
-    statistics.assignTo(output);
-    output.columnSumParts = parts.data();
-    output.pooledMaximum = pooledMaximum.data();
-    output.pooledSum = pooledSum.data();
+    layout.statistics.assign(memory, output);
+    output.columnSumParts = arrayAt<float>(memory, layout.columnSumParts);
+    output.pooledMaximum = arrayAt<float>(memory, layout.pooledMaximum);
+    output.pooledSum = arrayAt<float>(memory, layout.pooledSum);
     output.poolFactor = m_poolFactor;
     output.headBegin = headBegin;
-    output.blocks = blocks;
+    output.blocks = blocksOf(m_kernels, layer);
     if (maps)
-        launchMaps(layer, output, heads);
+        launchMaps(layer, output, layout.heads);
     else
-        m_kernels.record(layer.headDim, layer.input, output, heads);
+        m_kernels.record(layer.headDim, layer.input, output, layout.heads);
 
-    m_kernels.reduceColumnSums(
-        {parts.data(), columnSums.data(), rows, 0, layer.input.window, blockRows<Element>(m_kernels, layer.headDim)},
-        heads);
-    std::vector<std::array<std::vector<Half>, 2>> levels;
-    for (std::size_t i = 0; i < m_factors.size(); ++i) {
-        m_kernels.poolMaps({pooledMaximum.data(), pooledSum.data(), m_poolFactor, static_cast<int>(m_factors[i]), rows,
-                               layer.input.window, levelArrays[i].maximum.data(), levelArrays[i].mean.data()},
-            heads);
-        levels.push_back({levelArrays[i].maximum.onHost(), levelArrays[i].mean.onHost()});
-    }
-    const auto hostStatistics = statistics.onHost();
-    const std::vector<float> hostColumnSums = columnSums.onHost();
+    m_kernels.reduceColumnSums({output.columnSumParts, arrayAt<float>(memory, layout.columnSums), layout.rows, 0,
+                                   layer.input.window, blockRows<Element>(m_kernels, layer.headDim)},
+        layout.heads);
+    for (std::size_t i = 0; i < m_factors.size(); ++i)
+        m_kernels.poolMaps({output.pooledMaximum, output.pooledSum, m_poolFactor, static_cast<int>(m_factors[i]),
+                               layout.rows, layer.input.window, arrayAt<Half>(memory, layout.levels[i][0]),
+                               arrayAt<Half>(memory, layout.levels[i][1])},
+            layout.heads);
+    return {layout, layer.layer, headBegin, m_work.beginFetch(memory, layout.resultBytes)};
+}
 
-    tbb::parallel_for(0, heads, [&](int h) {
-        const auto ofHead = [&](const std::vector<float>& array) {
-            return std::span(array).subspan(count(std::int64_t{h} * rows), count(rows));
+/// Hands on what came of a group, if there is one.
+void LayerRecorder::summarize(std::optional<Group>& group)
+{
+    if (!group)
+        return;
+    const GroupLayout& layout = group->layout;
+    const std::span<const std::byte> results = m_work.fetched(group->buffer);
+    tbb::parallel_for(0, layout.heads, [&](int h) {
+        const auto ofHead = [&](std::size_t place) {
+            return arrayAt<float>(results, place + count(std::int64_t{h} * layout.rows) * sizeof(float), layout.rows);
         };
-        std::vector<HeadSummary::Level> headLevels;
+        std::vector<HeadSummary::Level> levels;
         for (std::size_t i = 0; i < m_factors.size(); ++i) {
-            const std::int64_t edge = dividedUp(rows, m_factors[i]);
-            const auto cells = [&](const std::vector<Half>& level) {
-                return std::span<const Half>(level).subspan(count(h * edge * edge), count(edge * edge));
+            const std::int64_t edge = dividedUp(layout.rows, m_factors[i]);
+            const auto cells = [&](std::size_t place) {
+                return arrayAt<Half>(results, place + count(h * edge * edge) * sizeof(Half), edge * edge);
             };
-            headLevels.push_back({m_factors[i], cells(levels[i][0]), cells(levels[i][1])});
+            levels.push_back({m_factors[i], cells(layout.levels[i][0]), cells(layout.levels[i][1])});
         }
-        m_recorder.summary(layer.layer, headBegin + h,
-            {ofHead(hostStatistics[0]), ofHead(hostStatistics[1]), ofHead(hostStatistics[2]), ofHead(hostStatistics[3]),
-                ofHead(hostColumnSums), headLevels});
+        const std::array<std::size_t, 4>& rows = layout.statistics.arrays;
+        m_recorder.summary(group->layer, group->headBegin + h,
+            {ofHead(rows[0]), ofHead(rows[1]), ofHead(rows[2]), ofHead(rows[3]), ofHead(layout.columnSums), levels});
     });
+    group.reset();
 }
 
 /// In ranges of rows of tiles whose tiles fit into a slot of the ring.
@@ -262,8 +284,6 @@ void LayerRecorder::launchMaps(const LayerAttention<Element>& layer, AttentionOu
     const int tileRows = static_cast<int>(dividedUp(layer.input.rows, mapTileEdge));
     const int blocksPerTile = mapTileEdge / blockRows<Element>(m_kernels, layer.headDim);
     const std::int64_t room = static_cast<std::int64_t>(m_transfer.slotBytes / tileBytes) / heads;
-    if (!m_ring)
-        m_ring.emplace(m_transfer.device, m_transfer.slots, m_transfer.slotBytes);
     for (int begin = 0; begin < tileRows;) {
         int end = begin + 1;
         while (end < tileRows && map.before(end + 1) - map.before(begin) <= room)
@@ -297,36 +317,58 @@ void LayerRecorder::launchMaps(const LayerAttention<Element>& layer, AttentionOu
     }
 }
 
-/// Statistics from the kernel, cells of 256 rows of one head at a time.
+/// Statistics from the kernel, cells of 256 rows of one head at a time: while they are computed and copied, the
+/// recorder gets those before them.
 template <typename Element> void LayerRecorder::rows(const LayerAttention<Element>& layer)
 {
+    struct Block {
+        int head;
+        int begin;
+        int rows;
+        int columns;
+        int buffer;
+    };
+    constexpr auto most = static_cast<int>(AttentionRecorder::blockRows);
     const int n = layer.input.rows;
-    const RowArrays statistics(m_kernels, std::int64_t{layer.heads} * n);
+    const std::int64_t allRows = std::int64_t{layer.heads} * n;
+    Places places;
+    const RowPlaces statistics(places, allRows);
+    const std::size_t statisticBytes = places.bytes();
+    const std::size_t cells = places.add<float>(std::min(n, most) * dividedUp(layer.input.keyCount(), 16) * 16);
+    m_work.reserve(places.bytes(), std::max(statisticBytes, places.bytes() - cells));
+
     AttentionOutput<Element> output = contextOf(layer);
-    statistics.assignTo(output);
+    statistics.assign(m_work.device(), output);
     output.blocks = blocksOf(m_kernels, layer);
     m_kernels.record(layer.headDim, layer.input, output, layer.heads);
-    const auto host = statistics.onHost();
+    const auto arrived = m_work.fetched(m_work.beginFetch(m_work.device(), statisticBytes));
+    std::vector<RowStatistics> ofRows;
+    ofRows.reserve(count(allRows));
+    const auto numbers = [&](int i) { return arrayAt<float>(arrived, statistics.arrays[count(i)], allRows); };
+    for (std::size_t row = 0; row < count(allRows); ++row)
+        ofRows.push_back({numbers(0)[row], numbers(1)[row], numbers(2)[row], numbers(3)[row]});
 
-    const std::int64_t widest = dividedUp(layer.input.keyCount(), 16) * 16;
-    const DeviceArray<float> cells(m_kernels, std::min<std::int64_t>(n, AttentionRecorder::blockRows) * widest);
-    std::vector<float> hostCells;
+    const auto store = [&](const Block& block) {
+        const auto found = arrayAt<float>(m_work.fetched(block.buffer), 0, std::int64_t{block.rows} * block.columns);
+        m_recorder.block(layer.layer, block.head, layer.input.past + block.begin, block.rows, found, block.columns,
+            std::span(ofRows).subspan(count(std::int64_t{block.head} * n + block.begin), count(block.rows)));
+    };
+    std::optional<Block> before;
     for (int head = 0; head < layer.heads; ++head) {
-        for (int begin = 0; begin < n; begin += static_cast<int>(AttentionRecorder::blockRows)) {
-            const int blockLength = std::min(n - begin, static_cast<int>(AttentionRecorder::blockRows));
-            const int columns = static_cast<int>(dividedUp(layer.input.past + begin + blockLength, 16) * 16);
-            m_kernels.cells(layer.headDim, layer.input,
-                {statistics.logSumExp(), head, begin, blockLength, 0, columns, cells.data(), columns}, 1);
-            hostCells.resize(count(std::int64_t{blockLength} * columns));
-            m_kernels.copyToHost(hostCells.data(), cells.data(), hostCells.size() * sizeof(float));
-            std::vector<RowStatistics> ofRows;
-            for (int row = begin; row < begin + blockLength; ++row) {
-                const auto at = count(std::int64_t{head} * n + row);
-                ofRows.push_back({host[0][at], host[1][at], host[2][at], host[3][at]});
-            }
-            m_recorder.block(layer.layer, head, layer.input.past + begin, blockLength, hostCells, columns, ofRows);
+        for (int begin = 0; begin < n; begin += most) {
+            const int length = std::min(n - begin, most);
+            const int columns = static_cast<int>(dividedUp(layer.input.past + begin + length, 16) * 16);
+            float* const to = arrayAt<float>(m_work.device(), cells);
+            m_kernels.cells(
+                layer.headDim, layer.input, {output.logSumExp, head, begin, length, 0, columns, to, columns}, 1);
+            const int buffer = m_work.beginFetch(to, count(std::int64_t{length} * columns) * sizeof(float));
+            if (before)
+                store(*before);
+            before = {head, begin, length, columns, buffer};
         }
     }
+    if (before)
+        store(*before);
 }
 
 template <typename Element> void LayerRecorder::generated(const LayerAttention<Element>& layer)

@@ -4,6 +4,7 @@
 
 #include "capture/cuda/attention_kernels.h"
 #include "capture/cuda/transfer_ring.h"
+#include "capture/cuda/work_space.h"
 #include "core/error.h"
 #include "core/recording/attention_recorder.h"
 
@@ -35,9 +36,10 @@ template <typename Element> struct LayerAttention {
 /// Computes the attention of layers with the kernels and gives an AttentionRecorder what it stores, from the kernels'
 /// summaries, or where the recorder needs whole rows from the rows.
 ///
-/// Work space on the device is bounded by Limits: heads are launched in groups that fit, and if the device has less the
-/// groups are halved down to one head before DeviceMemoryError is thrown. Map tiles leave through a ring of buffers
-/// that is made for the first of them, and may arrive after the layer has ended; finish() waits for them.
+/// Work space on the device is bounded by Limits and kept from layer to layer: heads are launched in groups that fit,
+/// and if the device has less the groups are halved down to one head before DeviceMemoryError is thrown. While a group
+/// is computed, what came of the one before goes to the recorder. Map tiles leave through a ring of buffers that is
+/// made for the first of them, and may arrive after the layer has ended; finish() waits for them.
 class LayerRecorder {
 public:
     struct Limits {
@@ -61,12 +63,16 @@ public:
     void finish();
 
 private:
+    struct GroupLayout;
+    struct Group;
+
     template <typename Element> void summaries(const LayerAttention<Element>& layer);
-    template <typename Element> void group(const LayerAttention<Element>& layer, int headBegin, int heads, bool maps);
+    template <typename Element>
+    Group launch(const LayerAttention<Element>& layer, const GroupLayout& layout, int headBegin, bool maps);
     template <typename Element>
     void launchMaps(const LayerAttention<Element>& layer, AttentionOutput<Element> output, int heads);
+    void summarize(std::optional<Group>& group);
     template <typename Element> void rows(const LayerAttention<Element>& layer);
-    std::size_t workBytes(int headDim, bool singlePrecision, int rows) const; // of one head
 
     AttentionKernels& m_kernels;
     AttentionRecorder& m_recorder;
@@ -74,6 +80,7 @@ private:
     Limits m_limits;
     std::vector<std::int64_t> m_factors;
     int m_poolFactor;
+    WorkSpace m_work;
     std::optional<TransferRing> m_ring; // last: it ends before the rest goes
 };
 

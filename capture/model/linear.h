@@ -2,10 +2,12 @@
 
 #pragma once
 
+#include "capture/checkpoint/tensor_types.h"
 #include "core/attention/attention_rows.h"
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 namespace kvloupe {
@@ -17,12 +19,23 @@ template <typename Float> struct Rows {
     std::int64_t stride = 0;
 };
 
+/// Rows of a StoredMatrix that are stored in one way, up to `end`.
+struct StoredRun {
+    std::int64_t end = 0;
+    std::optional<DataType> type; ///< nothing: they are not stored as they are read (an adapter changes them)
+};
+
 /// A matrix [outputs, inputs] that stays where it is stored and is turned into float32 row by row, again at every use.
 class StoredMatrix {
 public:
     virtual ~StoredMatrix() = default;
     /// Rows [begin, end): `out` [end - begin, inputs]. Thread-safe.
     virtual void read(std::int64_t begin, std::int64_t end, std::span<float> out) const = 0;
+    /// How row `begin` and those after it are stored.
+    virtual StoredRun run(std::int64_t begin) const = 0;
+    /// Rows [begin, end) of one run with a type, as they are stored; infinities and NaN are for the caller to find.
+    /// Thread-safe.
+    virtual void readStored(std::int64_t begin, std::int64_t end, std::span<std::byte> out) const = 0;
     /// Advice that all of it will be read soon.
     virtual void prefetch() const = 0;
     /// Gives back what memory earlier reads still hold.
@@ -58,6 +71,7 @@ public:
     std::int64_t outputs() const { return m_outputs; }
     std::int64_t inputs() const { return m_inputs; }
     bool isStreamed() const { return m_stored != nullptr; }
+    const StoredMatrix* stored() const { return m_stored.get(); } ///< null unless streamed
     std::span<float> weight() { return m_weight.span(); } ///< [outputs, inputs]; empty when streamed
     std::span<const float> weight() const { return m_weight.span(); }
     std::span<float> bias() { return m_bias.span(); } ///< [outputs], empty without one

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -65,6 +66,28 @@ public:
         }
     }
 
+    StoredRun run(std::int64_t begin) const override
+    {
+        std::int64_t first = 0;
+        for (const StoredRows& part : m_parts) {
+            first += part.count;
+            if (begin < first)
+                return {first, storedType(part)};
+        }
+        return {begin, std::nullopt};
+    }
+
+    void readStored(std::int64_t begin, std::int64_t end, std::span<std::byte> out) const override
+    {
+        std::int64_t first = 0;
+        for (const StoredRows& part : m_parts) {
+            if (begin < first + part.count)
+                return m_checkpoint.readStored(
+                    part.name + ".weight", part.begin + begin - first, part.begin + end - first, out);
+            first += part.count;
+        }
+    }
+
     void prefetch() const override
     {
         for (const StoredRows& part : m_parts)
@@ -78,6 +101,15 @@ public:
     }
 
 private:
+    std::optional<DataType> storedType(const StoredRows& part) const
+    {
+        const TensorInfo& tensor = *m_checkpoint.find(part.name + ".weight");
+        const bool isAdapted = m_adapter
+            && std::ranges::binary_search(m_adapter->weights().modules, part.name, {}, &AdapterModule::name);
+        return isAdapted || tensor.rowLength() % blockLength(tensor.type) != 0 ? std::nullopt
+                                                                               : std::optional(tensor.type);
+    }
+
     const Checkpoint& m_checkpoint;
     std::shared_ptr<const Adapter> m_adapter;
     std::vector<StoredRows> m_parts;

@@ -8,7 +8,10 @@
 #include "capture/cuda/layer_recorder.h"
 #include "host_warp.h"
 
+#include <gtest/gtest.h>
+
 #include <cstdlib>
+#include <deque>
 #include <map>
 
 namespace kvloupe::cuda {
@@ -75,6 +78,9 @@ public:
         runGrid<Nothing>(
             {largestCount, heads, 1}, 1, false, [&](HostWarp& warp, Nothing&) { gatherVectors(warp, input); });
     }
+    void dequantize(DataType type, const DequantizationInput<float>& i) override { dequantizeOnHost(type, i); }
+    void dequantize(DataType type, const DequantizationInput<Bfloat16>& i) override { dequantizeOnHost(type, i); }
+    void dequantize(DataType type, const DequantizationInput<Float16>& i) override { dequantizeOnHost(type, i); }
     int blockRows(int headDim, bool singlePrecision) const override
     {
         return singlePrecision ? rowsOf<float>(headDim) : rowsOf<Bfloat16>(headDim);
@@ -82,6 +88,7 @@ public:
 
     void* allocate(std::size_t bytes) override
     {
+        ++allocations;
         if (bytes > m_left)
             throw DeviceMemoryError("the device is full");
         m_left -= bytes;
@@ -92,6 +99,7 @@ public:
     }
     void free(void* memory) noexcept override
     {
+        ++frees;
         m_left += m_sizes.at(memory);
         m_sizes.erase(memory);
         std::free(memory);
@@ -99,10 +107,91 @@ public:
     void copyToHost(void* host, const void* device, std::size_t bytes) override { std::memcpy(host, device, bytes); }
     void copyToDevice(void* device, const void* host, std::size_t bytes) override { std::memcpy(device, host, bytes); }
 
+    void* allocatePinned(std::size_t bytes) override
+    {
+        void* memory = std::malloc(bytes);
+        std::memset(memory, 0xff, bytes);
+        m_pinned[memory] = bytes;
+        return memory;
+    }
+    void freePinned(void* memory) noexcept override
+    {
+        for (const Copy& copy : m_copies)
+            EXPECT_FALSE(copy.isIn(memory, m_pinned.at(memory))) << "memory went that a copy uses";
+        m_pinned.erase(memory);
+        std::free(memory);
+    }
+    /// Arrives when an event after it is waited for, and reads as NaN until then.
+    void beginCopyToHost(void* pinned, const void* device, std::size_t bytes) override
+    {
+        const auto* from = static_cast<const std::byte*>(device);
+        m_copies.push_back({static_cast<std::byte*>(pinned), {from, from + bytes}, true});
+        std::memset(pinned, 0xff, bytes);
+    }
+    /// What is copied from has to be the same when an event after it is waited for.
+    void beginCopyToDevice(void* device, const void* pinned, std::size_t bytes) override
+    {
+        auto* from = static_cast<std::byte*>(const_cast<void*>(pinned));
+        std::memcpy(device, pinned, bytes);
+        m_copies.push_back({from, {from, from + bytes}, false});
+    }
+    std::unique_ptr<DeviceEvent> makeEvent() override { return std::make_unique<Event>(*this); }
+    bool isIdle() const { return m_copies.empty() && m_pinned.empty() && m_sizes.empty(); }
+
+    int allocations = 0;
+    int frees = 0;
     std::vector<int> launchedHeads; ///< of every launch of record()
 
 private:
     struct Nothing { };
+
+    struct Copy {
+        std::byte* host;
+        std::vector<std::byte> bytes;
+        bool toHost;
+
+        bool isIn(const void* memory, std::size_t size) const
+        {
+            const auto* begin = static_cast<const std::byte*>(memory);
+            return host >= begin && host < begin + size;
+        }
+    };
+
+    class Event final : public DeviceEvent {
+    public:
+        explicit Event(HostKernels& kernels)
+            : m_kernels(kernels)
+        {
+        }
+        void record() override { m_copies = m_kernels.m_finished + m_kernels.m_copies.size(); }
+        void wait() override { m_kernels.finishCopies(m_copies); }
+
+    private:
+        HostKernels& m_kernels;
+        std::size_t m_copies = 0; // that were begun before it
+    };
+
+    /// The first `end` that were ever begun.
+    void finishCopies(std::size_t end)
+    {
+        for (; m_finished < end; ++m_finished) {
+            const Copy& copy = m_copies.front();
+            if (copy.toHost)
+                std::memcpy(copy.host, copy.bytes.data(), copy.bytes.size());
+            else
+                EXPECT_EQ(std::memcmp(copy.host, copy.bytes.data(), copy.bytes.size()), 0) << "changed on its way";
+            m_copies.pop_front();
+        }
+    }
+
+    template <typename Element> void dequantizeOnHost(DataType type, const DequantizationInput<Element>& input)
+    {
+        const auto blocks = static_cast<int>((input.values + 127) / 128);
+        withDataType(type, [&](auto constant) {
+            runGrid<Nothing>({blocks, 1, 1}, 1, false,
+                [&](HostWarp& warp, Nothing&) { dequantizeBlocks<decltype(constant)::value>(warp, input); });
+        });
+    }
 
     static int blocksFor(int lanes) { return (lanes + warpLanes - 1) / warpLanes; }
 
@@ -157,6 +246,9 @@ private:
 
     std::size_t m_left;
     std::map<void*, std::size_t> m_sizes;
+    std::map<void*, std::size_t> m_pinned;
+    std::deque<Copy> m_copies; // on their way
+    std::size_t m_finished = 0;
 };
 
 } // namespace kvloupe::cuda

@@ -148,6 +148,12 @@ public:
         return word;
     }
     static void addTo(std::uint32_t* counter, std::uint32_t amount) { std::atomic_ref(*counter) += amount; }
+    static void lowerTo(std::uint32_t* least, std::uint32_t value)
+    {
+        std::atomic_ref reference(*least);
+        std::uint32_t before = reference;
+        while (value < before && !reference.compare_exchange_weak(before, value)) { }
+    }
     static int bitsSet(std::uint32_t word) { return std::popcount(word); }
 
     template <typename Element> static float power(float x)

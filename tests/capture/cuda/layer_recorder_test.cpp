@@ -275,14 +275,18 @@ TEST(LayerRecorder, TakesFewerHeadsAtOnceWhereMemoryIsShort)
     AttentionRecorder::Options options;
     options.kind = RecordKind::QueriesKeys;
     const Recording expected = recordedByRows(folder.path() / "rows.h5", layer, options);
+    int allocations = 0;
     const auto launches = [&](std::size_t memory, LayerRecorder::Limits limits) {
         HostKernels kernels(memory);
         const auto path = folder.path() / ("kernels" + std::to_string(memory) + ".h5");
         expectSameLayer(recordedByKernels(path, layer, options, kernels, 1, limits), expected, 0);
+        EXPECT_TRUE(kernels.isIdle()) << "memory or copies are left";
+        allocations = kernels.allocations;
         return kernels.launchedHeads;
     };
     EXPECT_EQ(launches(1U << 30, {}), std::vector{4});
     EXPECT_EQ(launches((1U << 30) + 1, {.workBytes = 1}), (std::vector{1, 1, 1, 1}));
+    EXPECT_EQ(allocations, 1) << "work space is kept from group to group";
     const std::vector<int> few = launches(220'000, {});
     EXPECT_GT(few.size(), 1U);
     EXPECT_EQ(std::accumulate(few.begin(), few.end(), 0), 4);
