@@ -57,13 +57,7 @@ std::string KernelCapture::attentionImplementation() const
 void KernelCapture::load(const Checkpoint& checkpoint, std::shared_ptr<const Adapter> adapter, int threads,
     const std::function<bool(double)>& progress)
 {
-    DeviceTransformer::Options options;
-    options.type = m_description.type;
-    options.onCpu = m_description.onCpu;
-    options.threads = threads;
-    options.adapter = std::move(adapter);
-    options.progress = progress;
-    m_model = DeviceTransformer::load(checkpoint, *m_kernels, options);
+    m_model = m_description.model.load(checkpoint, *m_kernels, std::move(adapter), threads, progress);
 }
 
 std::unique_ptr<SampleRunner> KernelCapture::begin(
@@ -77,8 +71,7 @@ std::shared_ptr<CaptureDevice> openCuda(ComputeType type)
 {
     CudaDevice device = openCudaDevice();
     KernelCapture::Description description;
-    description.name = device.name;
-    description.type = type;
+    description.model = {device.name, type};
     return std::make_shared<KernelCapture>(description, std::move(device.kernels), std::move(device.transfer));
 }
 

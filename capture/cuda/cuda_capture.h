@@ -13,9 +13,7 @@ namespace kvloupe::cuda {
 class KernelCapture final : public CaptureDevice {
 public:
     struct Description {
-        std::string name;
-        ComputeType type = ComputeType::Bfloat16;
-        bool onCpu = false; ///< as DeviceTransformer::Options
+        DeviceModel model;
         int slots = 2; ///< of the ring that map tiles leave through
         std::size_t slotBytes = std::size_t{256} << 20;
     };
@@ -24,8 +22,8 @@ public:
         Description description, std::unique_ptr<AttentionKernels> kernels, std::unique_ptr<TransferDevice> transfer);
     ~KernelCapture() override;
 
-    std::string name() const override { return m_description.name; }
-    std::string computeType() const override { return std::string(computeTypeName(m_description.type)); }
+    std::string name() const override { return m_description.model.name; }
+    std::string computeType() const override { return std::string(computeTypeName(m_description.model.type)); }
     std::string attentionImplementation() const override;
     void load(const Checkpoint& checkpoint, std::shared_ptr<const Adapter> adapter, int threads,
         const std::function<bool(double)>& progress) override;

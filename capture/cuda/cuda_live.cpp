@@ -9,8 +9,8 @@
 
 namespace kvloupe::cuda {
 
-KernelLive::KernelLive(Description description, std::unique_ptr<AttentionKernels> kernels)
-    : m_description(std::move(description))
+KernelLive::KernelLive(DeviceModel model, std::unique_ptr<AttentionKernels> kernels)
+    : m_model(std::move(model))
     , m_kernels(std::move(kernels))
 {
 }
@@ -20,19 +20,13 @@ KernelLive::~KernelLive() = default;
 std::shared_ptr<const LiveModel> KernelLive::load(const Checkpoint& checkpoint, std::shared_ptr<const Adapter> adapter,
     int threads, const std::function<bool(double)>& progress)
 {
-    DeviceTransformer::Options options;
-    options.type = m_description.type;
-    options.onCpu = m_description.onCpu;
-    options.threads = threads;
-    options.adapter = std::move(adapter);
-    options.progress = progress;
-    return onDevice(DeviceTransformer::load(checkpoint, *m_kernels, options));
+    return onDevice(m_model.load(checkpoint, *m_kernels, std::move(adapter), threads, progress));
 }
 
 std::shared_ptr<LiveDevice> openCudaLive(ComputeType type)
 {
     CudaDevice device = openCudaDevice();
-    return std::make_shared<KernelLive>(KernelLive::Description{device.name, type, false}, std::move(device.kernels));
+    return std::make_shared<KernelLive>(DeviceModel{device.name, type}, std::move(device.kernels));
 }
 
 } // namespace kvloupe::cuda

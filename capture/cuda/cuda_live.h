@@ -13,22 +13,16 @@ namespace kvloupe::cuda {
 /// Runs compressed caches with a DeviceTransformer, of which `kernels` are the device (they stay its own).
 class KernelLive final : public LiveDevice {
 public:
-    struct Description {
-        std::string name;
-        ComputeType type = ComputeType::Bfloat16;
-        bool onCpu = false; ///< as DeviceTransformer::Options
-    };
-
-    KernelLive(Description description, std::unique_ptr<AttentionKernels> kernels);
+    KernelLive(DeviceModel model, std::unique_ptr<AttentionKernels> kernels);
     ~KernelLive() override;
 
-    std::string name() const override { return m_description.name; }
-    std::string computeType() const override { return std::string(computeTypeName(m_description.type)); }
+    std::string name() const override { return m_model.name; }
+    std::string computeType() const override { return std::string(computeTypeName(m_model.type)); }
     std::shared_ptr<const LiveModel> load(const Checkpoint& checkpoint, std::shared_ptr<const Adapter> adapter,
         int threads, const std::function<bool(double)>& progress) override;
 
 private:
-    Description m_description;
+    DeviceModel m_model;
     std::unique_ptr<AttentionKernels> m_kernels;
 };
 

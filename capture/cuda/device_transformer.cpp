@@ -91,6 +91,12 @@ std::unique_ptr<DeviceTransformer> DeviceTransformer::load(
     return std::unique_ptr<DeviceTransformer>(new DeviceTransformer(std::move(state)));
 }
 
+std::unique_ptr<DeviceTransformer> DeviceModel::load(const Checkpoint& checkpoint, AttentionKernels& kernels,
+    std::shared_ptr<const Adapter> adapter, int threads, const std::function<bool(double)>& progress) const
+{
+    return DeviceTransformer::load(checkpoint, kernels, {type, onCpu, threads, std::move(adapter), progress});
+}
+
 DeviceCache DeviceTransformer::makeCache(std::int64_t capacity) const
 {
     return translated([&] {

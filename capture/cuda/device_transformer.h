@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -82,6 +83,16 @@ private:
     struct State;
     explicit DeviceTransformer(std::unique_ptr<State> state);
     std::unique_ptr<State> m_state;
+};
+
+/// What of a device a model is run with, and its name in recordings and results.
+struct DeviceModel {
+    std::string name;
+    ComputeType type = ComputeType::Bfloat16;
+    bool onCpu = false; ///< as DeviceTransformer::Options
+
+    std::unique_ptr<DeviceTransformer> load(const Checkpoint& checkpoint, AttentionKernels& kernels,
+        std::shared_ptr<const Adapter> adapter, int threads, const std::function<bool(double)>& progress) const;
 };
 
 } // namespace cuda

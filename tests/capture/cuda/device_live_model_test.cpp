@@ -59,6 +59,24 @@ double largestDifference(std::span<const float> a, std::span<const float> b)
     return largest;
 }
 
+/// One prompt on both, and branches of all methods of it.
+struct BothPrompts {
+    BothPrompts(const BothModels& models, const std::vector<Method>& methods, const char* keep)
+        : cpu(models.cpu, distinctIds(), tinyLayout(promptTokens), methods)
+        , device(models.device, distinctIds(), tinyLayout(promptTokens), methods)
+    {
+        for (std::size_t method = 0; method < methods.size(); ++method) {
+            expected.push_back(cpu.branch(method, Budget::keep(keep)));
+            found.push_back(device.branch(method, Budget::keep(keep)));
+        }
+    }
+
+    LivePrompt cpu;
+    LivePrompt device;
+    std::vector<Branch> expected;
+    std::vector<Branch> found;
+};
+
 /// Both go the same way for some tokens: what they hold and what they predict.
 void expectSameWay(const BothModels& models, std::vector<Branch>& expected, std::vector<Branch>& found, int steps)
 {
@@ -108,17 +126,9 @@ TEST(DeviceLiveModel, WindowsNormsAndASecondRopeAreThoseOfTheCpu)
     ASSERT_EQ(models.cpu->config().window(0), 24);
     const std::vector<Method> methods{parseMethod("full"), parseMethod("snapkv:window=8"),
         parseMethod("h2o:variant=drop"), parseMethod("streaming_llm:pos_mode=rerotate,phase=every_step")};
-    const std::vector<std::int32_t> ids = distinctIds();
-    const LivePrompt cpu(models.cpu, ids, tinyLayout(promptTokens), methods);
-    const LivePrompt device(models.device, ids, tinyLayout(promptTokens), methods);
-    EXPECT_LT(largestDifference(cpu.logits(), device.logits()), 1e-3);
-    std::vector<Branch> expected;
-    std::vector<Branch> found;
-    for (std::size_t method = 0; method < methods.size(); ++method) {
-        expected.push_back(cpu.branch(method, Budget::keep("0.4")));
-        found.push_back(device.branch(method, Budget::keep("0.4")));
-    }
-    expectSameWay(models, expected, found, 30);
+    BothPrompts both(models, methods, "0.4");
+    EXPECT_LT(largestDifference(both.cpu.logits(), both.device.logits()), 1e-3);
+    expectSameWay(models, both.expected, both.found, 30);
 }
 
 TEST(DeviceLiveModel, TokensThatCloseRanksAreTurnedAgainAndAgain)
@@ -126,20 +136,12 @@ TEST(DeviceLiveModel, TokensThatCloseRanksAreTurnedAgainAndAgain)
     const BothModels models;
     const std::vector<Method> methods{parseMethod("streaming_llm:pos_mode=rerotate,phase=every_step"),
         parseMethod("streaming_llm:pos_mode=rerotate"), parseMethod("streaming_llm@paper")};
-    const std::vector<std::int32_t> ids = distinctIds();
-    const LivePrompt cpu(models.cpu, ids, tinyLayout(promptTokens), methods);
-    const LivePrompt device(models.device, ids, tinyLayout(promptTokens), methods);
-    std::vector<Branch> expected;
-    std::vector<Branch> found;
-    for (std::size_t method = 0; method < methods.size(); ++method) {
-        expected.push_back(cpu.branch(method, Budget::keep("0.3")));
-        found.push_back(device.branch(method, Budget::keep("0.3")));
-    }
-    BatchDecoder(models.cpu).repeatLastToken(pointersTo(expected));
-    BatchDecoder(models.device).repeatLastToken(pointersTo(found));
-    for (std::size_t b = 0; b < expected.size(); ++b)
-        EXPECT_LT(largestDifference(expected[b].promptLogits(), found[b].promptLogits()), 3e-4);
-    expectSameWay(models, expected, found, 60);
+    BothPrompts both(models, methods, "0.3");
+    BatchDecoder(models.cpu).repeatLastToken(pointersTo(both.expected));
+    BatchDecoder(models.device).repeatLastToken(pointersTo(both.found));
+    for (std::size_t b = 0; b < methods.size(); ++b)
+        EXPECT_LT(largestDifference(both.expected[b].promptLogits(), both.found[b].promptLogits()), 3e-4);
+    expectSameWay(models, both.expected, both.found, 60);
 }
 
 TEST(DeviceLiveModel, CopiesGoTheirOwnWays)
@@ -180,7 +182,7 @@ TEST(DeviceLiveModel, AnEvaluationGivesTheResponsesOfTheCpu)
     const ResultRun expected = evaluate("cpu.jsonl", nullptr);
     const ResultRun found = evaluate("device.jsonl",
         std::make_shared<KernelLive>(
-            KernelLive::Description{"a device", ComputeType::Float32, true}, std::make_unique<HostKernels>()));
+            DeviceModel{"a device", ComputeType::Float32, true}, std::make_unique<HostKernels>()));
     EXPECT_EQ(expected.header.model.device, "cpu");
     EXPECT_EQ(found.header.model.device, "a device");
     EXPECT_EQ(found.header.model.dtype, "float32");
@@ -224,20 +226,12 @@ TEST(DeviceLiveModel, InBfloat16PredictionsAreClose)
     const BothModels models(ComputeType::Bfloat16);
     const std::vector<Method> methods{
         parseMethod("full"), parseMethod("streaming_llm:pos_mode=rerotate,phase=every_step")};
-    const std::vector<std::int32_t> ids = distinctIds();
-    const LivePrompt cpu(models.cpu, ids, tinyLayout(promptTokens), methods);
-    const LivePrompt device(models.device, ids, tinyLayout(promptTokens), methods);
-    std::vector<Branch> expected;
-    std::vector<Branch> found;
-    for (std::size_t method = 0; method < methods.size(); ++method) {
-        expected.push_back(cpu.branch(method, Budget::keep("0.5")));
-        found.push_back(device.branch(method, Budget::keep("0.5")));
-    }
+    BothPrompts both(models, methods, "0.5");
     double largest = 0.0;
     for (int step = 0; step < 40; ++step) {
         const std::vector<std::int32_t> tokens(methods.size(), step % 200 + 3);
-        const auto a = BatchDecoder(models.cpu).step(pointersTo(expected), tokens);
-        const auto b = BatchDecoder(models.device).step(pointersTo(found), tokens);
+        const auto a = BatchDecoder(models.cpu).step(pointersTo(both.expected), tokens);
+        const auto b = BatchDecoder(models.device).step(pointersTo(both.found), tokens);
         largest = std::max(largest, largestDifference(a, b));
     }
     EXPECT_LT(largest, 0.5);
