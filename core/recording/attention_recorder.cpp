@@ -1,50 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-#include "core/recording/attention_recorder.h"
+#include "core/recording/attention_recorder_state.h"
 
-#include "core/attention/block_column_sums.h"
-#include "core/recording/coarse_rows.h"
-#include "core/recording/recording.h"
-#include "core/recording/row_order.h"
-#include "core/recording/tile_pyramid.h"
 #include "core/recording/vector_statistics.h"
 
 #include <fmt/format.h>
-#include <tbb/enumerable_thread_specific.h>
 #include <tbb/parallel_invoke.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
-#include <deque>
-#include <functional>
-#include <map>
-#include <mutex>
 #include <numeric>
 
 namespace kvloupe {
 
 namespace {
 
-constexpr std::int64_t flushTokens = 64; // generated tokens gathered before they are written
 constexpr std::int64_t sliceBytes = std::int64_t{16} << 20; // of queries, keys or values handed to the writer at once
-
-std::size_t index(std::int64_t value)
-{
-    return static_cast<std::size_t>(value);
-}
-
-/// Level of a pooling factor: 2^level = factor.
-int levelOf(std::int64_t factor)
-{
-    return std::countr_zero(static_cast<std::uint64_t>(factor));
-}
-
-/// Values per token and head.
-std::int64_t valuesPerRow(TokenArray array)
-{
-    return array == TokenArray::RowTopMass ? std::int64_t{RowOrder::topCounts.size()} : 1;
-}
 
 /// Tokens [begin, begin + count) of a [heads, tokens, dim] array.
 std::vector<float> sliceTokens(std::span<const float> array, std::int64_t heads, std::int64_t tokens, std::int64_t dim,
@@ -59,151 +30,7 @@ std::vector<float> sliceTokens(std::span<const float> array, std::int64_t heads,
     return slice;
 }
 
-/// A row of 256-cell-high tiles of one pyramid level of one head, while its blocks come in.
-struct PyramidBand {
-    std::int64_t columns = 0;
-    std::int64_t rows = 0;
-    std::int64_t rowsDone = 0;
-    std::vector<Half> maximum; // [rows, columns]
-    std::vector<Half> mean;
-};
-
-struct HeadState {
-    std::mutex mutex;
-    std::map<std::pair<int, std::int64_t>, PyramidBand> bands; // by (factor, tile row)
-    CoarseRows overviewRows;
-    CoarseRows pyramidRows;
-};
-
-struct Scratch {
-    explicit Scratch(Compression compression)
-        : codec(compression)
-    {
-    }
-    ChunkCodec codec;
-    BlockPyramid pyramid;
-    std::vector<Half> tile = std::vector<Half>(index(tileSize * tileSize));
-    std::vector<float> means;
-    std::vector<float> cells;
-};
-
-/// Generated tokens of one layer that wait to be written.
-struct GeneratedRun {
-    std::int64_t tokenBegin = 0;
-    std::int64_t tokens = 0;
-    std::map<TokenArray, std::vector<float>> arrays; // [tokens, heads]
-    std::map<VectorArray, std::vector<float>> vectors; // [tokens, heads, dim]
-};
-
-/// [tokens, heads, dim] to [heads, tokens, dim].
-std::vector<float> headsFirst(const std::vector<float>& array, std::int64_t tokens, std::int64_t dim)
-{
-    std::vector<float> result(array.size());
-    const std::int64_t heads = std::ssize(array) / (tokens * dim);
-    for (std::int64_t t = 0; t < tokens; ++t) {
-        for (std::int64_t h = 0; h < heads; ++h) {
-            std::copy_n(array.begin() + (t * heads + h) * dim, dim, result.begin() + (h * tokens + t) * dim);
-        }
-    }
-    return result;
-}
-
 } // namespace
-
-struct AttentionRecorder::State {
-    State(SampleWriter& sampleWriter, const ModelInfo& modelInfo, std::int64_t tokensOfPrompt, std::int64_t maximum,
-        Options recordOptions)
-        : writer(sampleWriter)
-        , model(modelInfo)
-        , promptTokens(tokensOfPrompt)
-        , maximumTokens(maximum)
-        , options(std::move(recordOptions))
-        , factors(pyramidFactors(promptTokens, options.kind))
-        , overview(overviewFactor(promptTokens))
-        , edge(overviewEdge(promptTokens))
-        , scratch([compression = options.compression] { return Scratch(compression); })
-        , generated(index(modelInfo.numLayers))
-        , heldRows(index(modelInfo.numLayers))
-        , columnSums(modelInfo.numHeads, tokensOfPrompt)
-        , givenColumnSums(index(modelInfo.numHeads * tokensOfPrompt))
-    {
-        options.rowOrder = options.rowOrder || options.kind == RecordKind::Statistics;
-        const std::int64_t coarsest = std::max<std::int64_t>(overview, factors.empty() ? 1 : factors.back());
-        levels = levelOf(coarsest);
-        heads = std::vector<HeadState>(index(model.numHeads));
-    }
-
-    /// Every per-row array that this recording holds.
-    std::vector<TokenArray> rowArrayKinds() const
-    {
-        std::vector<TokenArray> kinds{
-            TokenArray::RowLogSumExp, TokenArray::RowEntropy, TokenArray::RowSinkMass, TokenArray::RowMax};
-        if (options.rowOrder) {
-            kinds.insert(kinds.end(), {TokenArray::RowGini, TokenArray::RowTopMass});
-        }
-        return kinds;
-    }
-    bool keepsVectors() const { return options.kind != RecordKind::Statistics; }
-    const std::vector<int>& mapHeads(int layer) const { return layerMapHeads.at(layer); }
-
-    void storeRow(std::map<TokenArray, std::vector<float>>& arrays, std::int64_t at, const RowStatistics& row,
-        std::span<const float> cells, Scratch& local) const;
-    void beginPrompt(const LayerVectors& vectors, std::int64_t layerWindow, int ropeVariant);
-    void writePromptVectors(const LayerVectors& vectors);
-    void promptBlock(int layer, int head, std::int64_t queryBegin, std::int64_t rows,
-        std::span<const float> probabilities, std::int64_t stride, std::span<const RowStatistics> statistics);
-    void mapTiles(int layer, int head, std::int64_t queryBegin, std::int64_t rows, std::span<const float> probabilities,
-        std::int64_t stride, Scratch& local);
-    void pyramidRows(int layer, int head, std::int64_t queryBegin, Scratch& local);
-    void overviewRows(int head, std::int64_t queryBegin, Scratch& local);
-    void writeBand(int layer, int head, int factor, std::int64_t tileRow, const PyramidBand& band, Scratch& local);
-    /// body() for every row of a level that the block in `local` completes: its own rows, or, where a level is coarser
-    /// than a block, the row whose last block to come it is.
-    void eachPooledRow(CoarseRows& coarse, int level, std::int64_t queryBegin, const Scratch& local,
-        const std::function<void(std::int64_t row, std::span<const float> maximum, std::span<const float> sum)>& body);
-    void means(int level, std::int64_t row, std::span<const float> sums, std::span<float> out) const;
-    void summarise(int layer, int head, const HeadSummary& summary);
-    void pyramidLevel(int layer, int head, const HeadSummary::Level& level, Scratch& local);
-    void endPrompt(int layer);
-
-    void beginGenerated(const LayerVectors& vectors);
-    void generatedRow(
-        int layer, int head, std::int64_t query, std::span<const float> probabilities, const RowStatistics& statistics);
-    void endGenerated(int layer);
-    void flushGenerated(int layer);
-
-    SampleWriter& writer;
-    const ModelInfo& model;
-    std::int64_t promptTokens;
-    std::int64_t maximumTokens;
-    Options options;
-    std::vector<int> factors;
-    std::int64_t overview;
-    std::int64_t edge;
-    int levels = 0;
-
-    tbb::enumerable_thread_specific<Scratch> scratch;
-    std::vector<HeadState> heads;
-    std::map<int, std::vector<int>> layerMapHeads;
-
-    // The layer in hand.
-    std::int64_t window = 0;
-    bool prompt = true;
-    std::int64_t position = 0;
-    std::map<TokenArray, std::vector<float>> rowArrays; // [heads, P]
-    std::vector<float> tail; // [heads, W, P]
-    std::int64_t tailRows = 0;
-    std::vector<Half> overviewMaximum; // [heads, edge, edge]
-    std::vector<Half> overviewMean;
-
-    std::vector<GeneratedRun> generated;
-    std::vector<Half> decodeRow; // [map heads, position + 1]
-    // Rows held back for `last:N`, by generated index.
-    std::vector<std::deque<std::pair<std::int64_t, std::vector<Half>>>> heldRows;
-    BlockColumnSums columnSums; // of the layer in hand
-    std::vector<float> givenColumnSums; // [heads, P] of the heads that came as summaries
-    std::vector<char> isSummarised; // [heads]
-};
 
 /// Puts what is kept of one row at place `at` of each array; `cells` ends with the row's own token.
 void AttentionRecorder::State::storeRow(std::map<TokenArray, std::vector<float>>& arrays, std::int64_t at,
@@ -480,57 +307,6 @@ void AttentionRecorder::State::overviewRows(int head, std::int64_t queryBegin, S
         });
 }
 
-void AttentionRecorder::State::summarise(int layer, int head, const HeadSummary& summary)
-{
-    const std::int64_t base = head * promptTokens;
-    const auto rows = [&](TokenArray array, std::span<const float> values) {
-        if (std::ssize(values) != promptTokens) {
-            throw RecordingError(fmt::format("layer {} head {}: {} of {} tokens, expected {}", layer, head,
-                tokenArrayName(array), values.size(), promptTokens));
-        }
-        return values;
-    };
-    for (const auto& [array, values] :
-        {std::pair{TokenArray::RowLogSumExp, summary.logSumExp}, std::pair{TokenArray::RowEntropy, summary.entropy},
-            std::pair{TokenArray::RowSinkMass, summary.sinkMass}, std::pair{TokenArray::RowMax, summary.maximum}}) {
-        std::ranges::copy(rows(array, values), rowArrays.at(array).begin() + base);
-    }
-    std::ranges::copy(rows(TokenArray::ColumnSum, summary.columnSums), givenColumnSums.begin() + base);
-    Scratch& local = scratch.local();
-    for (const HeadSummary::Level& level : summary.levels) {
-        const auto cells = index((promptTokens + level.factor - 1) / level.factor);
-        if (level.maximum.size() != cells * cells || level.mean.size() != cells * cells) {
-            throw RecordingError(fmt::format("layer {} head {}: level {} has {} and {} cells, expected {}", layer, head,
-                level.factor, level.maximum.size(), level.mean.size(), cells * cells));
-        }
-        if (level.factor == overview) {
-            std::ranges::copy(level.maximum, overviewMaximum.begin() + head * edge * edge);
-            std::ranges::copy(level.mean, overviewMean.begin() + head * edge * edge);
-        }
-        if (std::ranges::find(factors, level.factor) != factors.end()) {
-            pyramidLevel(layer, head, level, local);
-        }
-    }
-    isSummarised[index(head)] = 1;
-}
-
-void AttentionRecorder::State::pyramidLevel(int layer, int head, const HeadSummary::Level& level, Scratch& local)
-{
-    const std::int64_t levelEdge = (promptTokens + level.factor - 1) / level.factor;
-    for (std::int64_t row = 0; row < levelEdge; row += tileSize) {
-        PyramidBand band;
-        band.rows = std::min(tileSize, levelEdge - row);
-        band.columns = std::min(levelEdge, row + tileSize);
-        for (std::int64_t r = row; r < row + band.rows; ++r) {
-            const auto maxima = level.maximum.subspan(index(r * levelEdge), index(band.columns));
-            const auto means = level.mean.subspan(index(r * levelEdge), index(band.columns));
-            band.maximum.insert(band.maximum.end(), maxima.begin(), maxima.end());
-            band.mean.insert(band.mean.end(), means.begin(), means.end());
-        }
-        writeBand(layer, head, static_cast<int>(level.factor), row / tileSize, band, local);
-    }
-}
-
 void AttentionRecorder::State::endPrompt(int layer)
 {
     std::vector<float> sums = columnSums.sums();
@@ -552,89 +328,6 @@ void AttentionRecorder::State::endPrompt(int layer)
     }
     writer.writeOverview(layer, Pooling::Max, std::move(overviewMaximum));
     writer.writeOverview(layer, Pooling::Mean, std::move(overviewMean));
-}
-
-void AttentionRecorder::State::beginGenerated(const LayerVectors& vectors)
-{
-    GeneratedRun& run = generated[index(vectors.layer)];
-    if (run.tokens == 0) {
-        run.tokenBegin = vectors.tokenBegin;
-    }
-    if (vectors.tokens != 1 || vectors.tokenBegin != run.tokenBegin + run.tokens
-        || vectors.tokenBegin >= maximumTokens) {
-        throw RecordingError(
-            fmt::format("layer {}: generated tokens {} to {}, expected token {} alone, below {}", vectors.layer,
-                vectors.tokenBegin, vectors.tokenBegin + vectors.tokens, run.tokenBegin + run.tokens, maximumTokens));
-    }
-    ++run.tokens;
-    const auto append = [](std::vector<float>& to, std::span<const float> values) {
-        to.insert(to.end(), values.begin(), values.end());
-    };
-    if (keepsVectors()) {
-        append(run.vectors[VectorArray::Queries], vectors.queries);
-        append(run.vectors[VectorArray::Keys], vectors.keys);
-        append(run.vectors[VectorArray::Values], vectors.values);
-    }
-    append(run.arrays[TokenArray::KeyNorm], euclideanNorms(vectors.keys, model.headDim));
-    append(run.arrays[TokenArray::ValueNorm], euclideanNorms(vectors.values, model.headDim));
-    if (!vectors.outputValueNorms.empty()) {
-        append(run.arrays[TokenArray::OutputValueNorm1], vectors.outputValueNorms);
-    }
-    for (const TokenArray array : rowArrayKinds()) {
-        run.arrays[array].resize(index(run.tokens * model.numHeads * valuesPerRow(array)));
-    }
-    position = vectors.tokenBegin;
-    decodeRow.assign(mapHeads(vectors.layer).size() * index(position + 1), 0);
-}
-
-void AttentionRecorder::State::generatedRow(
-    int layer, int head, std::int64_t query, std::span<const float> probabilities, const RowStatistics& statistics)
-{
-    GeneratedRun& run = generated[index(layer)];
-    const std::int64_t at = (query - run.tokenBegin) * model.numHeads + head;
-    storeRow(run.arrays, at, statistics, probabilities.first(index(query + 1)), scratch.local());
-    const auto& maps = mapHeads(layer);
-    const auto found = std::lower_bound(maps.begin(), maps.end(), head);
-    if (found != maps.end() && *found == head) {
-        const auto length = index(query + 1);
-        floatsToHalves(
-            probabilities.first(length), std::span(decodeRow).subspan(index(found - maps.begin()) * length, length));
-    }
-}
-
-void AttentionRecorder::State::endGenerated(int layer)
-{
-    if (!decodeRow.empty() && options.decodeRows != 0) {
-        const std::int64_t generatedIndex = position - promptTokens;
-        if (options.decodeRows < 0) {
-            writer.writeDecodeRow(layer, generatedIndex, std::move(decodeRow));
-        } else {
-            auto& held = heldRows[index(layer)];
-            held.emplace_back(generatedIndex, std::move(decodeRow));
-            if (std::ssize(held) > options.decodeRows) {
-                held.pop_front();
-            }
-        }
-    }
-    decodeRow.clear();
-    if (generated[index(layer)].tokens >= flushTokens) {
-        flushGenerated(layer);
-    }
-}
-
-void AttentionRecorder::State::flushGenerated(int layer)
-{
-    GeneratedRun& run = generated[index(layer)];
-    if (run.tokens == 0) {
-        return;
-    }
-    for (const auto& [array, values] : run.arrays) {
-        writer.write(layer, array, run.tokenBegin, run.tokens, headsFirst(values, run.tokens, valuesPerRow(array)));
-    }
-    for (const auto& [array, values] : run.vectors) {
-        writer.writeVectors(layer, array, run.tokenBegin, run.tokens, headsFirst(values, run.tokens, model.headDim));
-    }
-    run = {};
 }
 
 AttentionRecorder::AttentionRecorder(SampleWriter& writer, const ModelInfo& model, std::int64_t promptTokens,
