@@ -4,6 +4,8 @@
 
 #ifdef KVLOUPE_CUDA_DEVICE
 #include "capture/cuda/cuda_kernels.h"
+
+#include <c10/cuda/CUDACachingAllocator.h>
 #endif
 #include "capture/model/model_error.h"
 
@@ -17,6 +19,7 @@ CudaDevice openCudaDevice()
     const DeviceFacts facts = deviceFacts();
     if (const std::string why = whyUnsupported(facts); !why.empty())
         throw ModelError(why);
+    setMemoryReclaimer([] { c10::cuda::CUDACachingAllocator::emptyCache(); }); // what LibTorch keeps for later
     // LibTorch computes on the default stream as well, so that one follows the other.
     return {fmt::format("cuda ({})", facts.name), makeCudaKernels(nullptr), makeCudaTransfer(nullptr)};
 #else

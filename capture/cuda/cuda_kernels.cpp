@@ -15,15 +15,27 @@
 
 #include <map>
 #include <mutex>
+#include <utility>
 
 namespace kvloupe::cuda {
 
 namespace {
 
+std::function<void()>& reclaimer()
+{
+    static std::function<void()> reclaim;
+    return reclaim;
+}
+
 void* allocateOnDevice(std::size_t bytes)
 {
     void* memory = nullptr;
-    const cudaError_t code = cudaMalloc(&memory, bytes);
+    cudaError_t code = cudaMalloc(&memory, bytes);
+    if (code == cudaErrorMemoryAllocation && reclaimer()) {
+        cudaGetLastError();
+        reclaimer()();
+        code = cudaMalloc(&memory, bytes);
+    }
     if (code == cudaErrorMemoryAllocation) {
         cudaGetLastError();
         std::size_t free = 0;
@@ -235,6 +247,11 @@ DeviceFacts deviceFacts()
     }
     cudaGetLastError();
     return facts;
+}
+
+void setMemoryReclaimer(std::function<void()> reclaim)
+{
+    reclaimer() = std::move(reclaim);
 }
 
 std::unique_ptr<AttentionKernels> makeCudaKernels(void* stream)
