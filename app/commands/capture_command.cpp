@@ -248,7 +248,7 @@ CaptureOptions captureOptions(const Arguments& arguments)
     options.role = arguments.role;
     options.command = commandText(arguments);
     if (const auto type = arguments.device.cudaType())
-        options.device = cuda::openCuda(*type);
+        options.device = arguments.estimate ? cuda::estimateCuda(*type) : cuda::openCuda(*type);
     options.threads = arguments.threads;
     options.memoryLimit = byteCount(arguments.memory, "--memory");
     options.overwrite = arguments.overwrite;
@@ -267,21 +267,53 @@ std::string_view weightsAre(WeightPlacement placement)
     return placement == WeightPlacement::Resident ? "resident" : "streamed";
 }
 
+double mebibytes(std::uint64_t bytes)
+{
+    return static_cast<double>(bytes) / (1 << 20);
+}
+
+nlohmann::json deviceJson(const DeviceCost& cost)
+{
+    nlohmann::json json{{"bytes_to_device", cost.toDevice}, {"bytes_to_host", cost.toHost}};
+    for (const auto& [what, bytes] : cost.memory)
+        json["memory_bytes"][std::string(what)] = bytes;
+    json["free_bytes"] = cost.freeMemory ? nlohmann::json(*cost.freeMemory) : nlohmann::json();
+    return json;
+}
+
+void printDevice(const DeviceCost& cost)
+{
+    std::uint64_t total = 0;
+    std::string parts;
+    for (const auto& [what, bytes] : cost.memory) {
+        total += bytes;
+        parts += fmt::format("{}{} {:.0f}", parts.empty() ? "" : ", ", what, mebibytes(bytes));
+    }
+    fmt::print("device   {:.0f} MiB ({}), beside the runtime's own; {}\n", mebibytes(total), parts,
+        cost.freeMemory ? fmt::format("{:.0f} MiB are free", mebibytes(*cost.freeMemory))
+                        : "no GPU here to compare with");
+    fmt::print("transfer {:.0f} MiB to the device, {:.0f} MiB to the host\ntime     is not estimated for a GPU\n",
+        mebibytes(cost.toDevice), mebibytes(cost.toHost));
+}
+
 void printEstimate(const CaptureEstimate& estimate, bool json)
 {
     if (json) {
         nlohmann::json line{{"record", kindName(estimate.kind)}, {"file_bytes", estimate.fileBytes},
             {"map_bytes", estimate.mapBytes}, {"memory_bytes", estimate.memoryBytes},
-            {"weights", weightsAre(estimate.placement)}};
+            {"weights", estimate.device ? "device" : weightsAre(estimate.placement)}};
         line["seconds"] = estimate.seconds ? nlohmann::json(*estimate.seconds) : nlohmann::json();
+        if (estimate.device)
+            line["device"] = deviceJson(*estimate.device);
         fmt::print("{}\n", line.dump());
         return;
     }
     fmt::print("record   {}\nfile     {:.1f} MiB before compression, {:.1f} MiB of them maps\nmemory   {:.0f} MiB, "
                "weights {}\n",
-        kindName(estimate.kind), static_cast<double>(estimate.fileBytes) / (1 << 20),
-        static_cast<double>(estimate.mapBytes) / (1 << 20), static_cast<double>(estimate.memoryBytes) / (1 << 20),
-        weightsAre(estimate.placement));
+        kindName(estimate.kind), mebibytes(estimate.fileBytes), mebibytes(estimate.mapBytes),
+        mebibytes(estimate.memoryBytes), estimate.device ? "on the device" : weightsAre(estimate.placement));
+    if (estimate.device)
+        printDevice(*estimate.device);
     if (estimate.seconds) {
         fmt::print("forward  {:.1f} s without recording, from a timed run\n", *estimate.seconds);
     }
@@ -314,8 +346,8 @@ void run(const Arguments& arguments)
                 .dump());
     } else {
         fmt::print("{}: {} sample{} recorded ({}), {:.1f} MiB, {:.2f} s\n", arguments.out, summary.recorded,
-            summary.recorded == 1 ? "" : "s", kindName(session.kind()),
-            static_cast<double>(summary.fileBytes) / (1 << 20), summary.forwardSeconds);
+            summary.recorded == 1 ? "" : "s", kindName(session.kind()), mebibytes(summary.fileBytes),
+            summary.forwardSeconds);
     }
 }
 

@@ -2,7 +2,9 @@
 
 #include "capture/cuda/cuda_capture.h"
 
+#include "capture/checkpoint/checkpoint.h"
 #include "capture/cuda/cuda_device.h"
+#include "capture/cuda/device_needs.h"
 
 #include <fmt/format.h>
 
@@ -65,6 +67,44 @@ std::unique_ptr<SampleRunner> KernelCapture::begin(
 {
     return std::make_unique<KernelRunner>(
         *m_model, *m_kernels, *m_transfer, recorder, m_description, std::move(layers), capacity, outputNorms);
+}
+
+DeviceCost KernelCapture::cost(const Checkpoint& checkpoint, const DeviceJob& job) const
+{
+    const ModelConfig& config = checkpoint.config();
+    DeviceRun run;
+    run.kind = job.kind;
+    run.rowOrder = job.rowOrder;
+    run.elementBytes = m_description.model.type == ComputeType::Float32 ? 4 : 2;
+    run.workBytes = LayerRecorder::Limits().workBytes;
+    run.ringBytes = static_cast<std::uint64_t>(m_description.slots) * m_description.slotBytes;
+    const auto ofPrompt = [&](std::int64_t tokens) {
+        run.promptTokens = tokens;
+        run.totalTokens = tokens + job.generated;
+        return run;
+    };
+    const DeviceNeeds needs = deviceNeeds(config, ofPrompt(job.longestPrompt));
+    DeviceCost cost;
+    cost.memory = {{"weights", needs.weights}, {"cache", needs.cache}, {"activations", needs.activations},
+        {"work space", needs.work}, {"map buffers", needs.ring}};
+    cost.freeMemory = m_description.freeMemory;
+    cost.toHost = job.mapBytes;
+    for (const std::int64_t tokens : job.prompts)
+        cost.toHost += bytesToHost(config, ofPrompt(tokens), 0);
+    for (const auto& [name, shape] : requiredTensors(config)) {
+        const TensorInfo& tensor = *checkpoint.find(name);
+        cost.toDevice += static_cast<std::uint64_t>(
+            tensor.rows() * (tensor.rowLength() / blockLength(tensor.type)) * blockBytes(tensor.type));
+    }
+    return cost;
+}
+
+std::shared_ptr<CaptureDevice> estimateCuda(ComputeType type)
+{
+    KernelCapture::Description description;
+    description.model = {"cuda", type};
+    description.freeMemory = freeDeviceMemory();
+    return std::make_shared<KernelCapture>(description, nullptr, nullptr);
 }
 
 std::shared_ptr<CaptureDevice> openCuda(ComputeType type)

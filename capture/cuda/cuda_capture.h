@@ -5,7 +5,9 @@
 #include "capture/cuda/device_transformer.h"
 #include "capture/recorder/capture_device.h"
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 
 namespace kvloupe::cuda {
 
@@ -16,6 +18,7 @@ public:
         DeviceModel model;
         int slots = 2; ///< of the ring that map tiles leave through
         std::size_t slotBytes = std::size_t{256} << 20;
+        std::optional<std::uint64_t> freeMemory = {}; ///< of the device, for cost()
     };
 
     KernelCapture(
@@ -25,6 +28,7 @@ public:
     std::string name() const override { return m_description.model.name; }
     std::string computeType() const override { return std::string(computeTypeName(m_description.model.type)); }
     std::string attentionImplementation() const override;
+    DeviceCost cost(const Checkpoint& checkpoint, const DeviceJob& job) const override;
     void load(const Checkpoint& checkpoint, std::shared_ptr<const Adapter> adapter, int threads,
         const std::function<bool(double)>& progress) override;
     std::unique_ptr<SampleRunner> begin(AttentionRecorder& recorder, std::vector<LayerOptions> layers,
@@ -39,5 +43,8 @@ private:
 
 /// The GPU of this machine; errors as openCudaDevice().
 std::shared_ptr<CaptureDevice> openCuda(ComputeType type);
+
+/// What only tells the cost of a run; also where there is no GPU.
+std::shared_ptr<CaptureDevice> estimateCuda(ComputeType type);
 
 } // namespace kvloupe::cuda

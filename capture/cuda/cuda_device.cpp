@@ -28,4 +28,13 @@ CudaDevice openCudaDevice()
 #endif
 }
 
+std::optional<std::uint64_t> freeDeviceMemory()
+{
+#ifdef KVLOUPE_CUDA_DEVICE
+    if (whyUnsupported(deviceFacts()).empty())
+        return freeMemoryOfDevice();
+#endif
+    return std::nullopt;
+}
+
 } // namespace kvloupe::cuda

@@ -5,7 +5,9 @@
 #include "capture/cuda/attention_kernels.h"
 #include "capture/cuda/transfer_ring.h"
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace kvloupe::cuda {
@@ -19,5 +21,8 @@ struct CudaDevice {
 
 /// ModelError naming the driver or device that is needed, or that this program was built without CUDA.
 CudaDevice openCudaDevice();
+
+/// Nothing where there is no GPU that openCudaDevice() would open.
+std::optional<std::uint64_t> freeDeviceMemory();
 
 } // namespace kvloupe::cuda

@@ -254,6 +254,14 @@ void setMemoryReclaimer(std::function<void()> reclaim)
     reclaimer() = std::move(reclaim);
 }
 
+std::uint64_t freeMemoryOfDevice()
+{
+    std::size_t free = 0;
+    std::size_t total = 0;
+    requireSuccess(cudaMemGetInfo(&free, &total), "device memory");
+    return free;
+}
+
 std::unique_ptr<AttentionKernels> makeCudaKernels(void* stream)
 {
     return std::make_unique<CudaKernels>(static_cast<cudaStream_t>(stream));

@@ -5,6 +5,7 @@
 #include "capture/cuda/attention_kernels.h"
 #include "capture/cuda/transfer_ring.h"
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -31,6 +32,9 @@ DeviceFacts deviceFacts();
 /// What is called when the device has too little memory, before it is asked once more: others in this process that hold
 /// memory without using it give it back. Set once, before the first allocation.
 void setMemoryReclaimer(std::function<void()> reclaim);
+
+/// Bytes that the current device has left.
+std::uint64_t freeMemoryOfDevice();
 
 /// The kernels on the current device, in the order of one stream (the runtime's handle of it, null = the default one).
 /// DeviceMemoryError where the device's memory does not hold what is asked for, with the numbers.

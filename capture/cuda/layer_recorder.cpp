@@ -3,6 +3,7 @@
 #include "capture/cuda/layer_recorder.h"
 
 #include "capture/cuda/map_tiles.h"
+#include "capture/cuda/pool_factor.h"
 
 #include <fmt/format.h>
 #include <tbb/parallel_for.h>
@@ -19,7 +20,6 @@ static_assert(mapTileEdge == tileSize);
 namespace {
 
 constexpr std::size_t tileBytes = std::size_t{mapTileEdge} * mapTileEdge * sizeof(Half);
-constexpr int finestWideFactor = 16; // the largest the attention kernel pools by
 
 std::size_t count(std::int64_t value)
 {
@@ -29,14 +29,6 @@ std::size_t count(std::int64_t value)
 std::int64_t dividedUp(std::int64_t value, std::int64_t by)
 {
     return (value + by - 1) / by;
-}
-
-/// What the kernel pools by so that every level can be made of it.
-int poolFactorFor(std::int64_t finest)
-{
-    if (finest >= finestWideFactor)
-        return finestWideFactor;
-    return finest >= 4 ? 4 : static_cast<int>(finest);
 }
 
 /// Places of arrays in a piece of memory.

@@ -8,8 +8,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace kvloupe {
@@ -25,6 +28,24 @@ public:
     virtual DecodeResult decode(std::int32_t id) = 0;
 };
 
+/// What a run is to a device.
+struct DeviceJob {
+    std::int64_t longestPrompt = 0; ///< tokens
+    std::int64_t generated = 0; ///< tokens after every prompt
+    std::vector<std::int64_t> prompts; ///< tokens of each
+    RecordKind kind = RecordKind::Full;
+    bool rowOrder = false;
+    std::uint64_t mapBytes = 0; ///< of all prompts
+};
+
+/// What it costs there, in bytes.
+struct DeviceCost {
+    std::vector<std::pair<std::string_view, std::uint64_t>> memory; ///< by what it is for
+    std::optional<std::uint64_t> freeMemory; ///< nothing where there is no such device
+    std::uint64_t toDevice = 0; ///< weights as they are stored
+    std::uint64_t toHost = 0; ///< of all prompts
+};
+
 /// Where a CaptureSession runs a model, if not on the CPU.
 class CaptureDevice {
 public:
@@ -34,6 +55,7 @@ public:
     virtual std::string computeType() const = 0; ///< for the recording: "bf16"
     virtual std::string attentionImplementation() const = 0; ///< for the recording
 
+    virtual DeviceCost cost(const Checkpoint& checkpoint, const DeviceJob& job) const = 0;
     /// Once, before the first sample. What it throws tells what the device lacks.
     virtual void load(const Checkpoint& checkpoint, std::shared_ptr<const Adapter> adapter, int threads,
         const std::function<bool(double)>& progress)

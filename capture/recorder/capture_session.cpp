@@ -481,6 +481,17 @@ CaptureEstimate CaptureSession::estimate(bool timed)
         result.mapBytes += state.kind == RecordKind::Full ? state.mapBytes(length) : 0;
         tokens += static_cast<double>(length + state.options.generate);
     }
+    if (state.options.device) {
+        DeviceJob job;
+        job.longestPrompt = state.longestPrompt();
+        job.generated = state.options.generate;
+        job.kind = state.kind;
+        job.rowOrder = state.options.rowOrder;
+        job.mapBytes = result.mapBytes;
+        for (const PreparedPrompt& prompt : state.prompts)
+            job.prompts.push_back(static_cast<std::int64_t>(prompt.ids.size()));
+        result.device = state.options.device->cost(state.files.checkpoint(), job);
+    }
     if (timed && !state.options.device) {
         Transformer& runner = state.transformer();
         const auto& longest

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "capture/recorder/capture_device.h"
 #include "capture/recorder/prompt_preparation.h"
 #include "core/recording/attention_recorder.h"
 #include "core/recording/recording_types.h"
@@ -65,7 +66,8 @@ struct CaptureEstimate {
     std::uint64_t mapBytes = 0; ///< of these
     std::uint64_t memoryBytes = 0;
     WeightPlacement placement = {}; ///< what `memoryBytes` is of
-    std::optional<double> seconds; ///< from a timed run of the model on the first tokens
+    std::optional<double> seconds; ///< from a timed run of the model on the first tokens; never of a device
+    std::optional<DeviceCost> device; ///< where the model runs on one
 };
 
 struct CaptureSummary {
