@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
 #include "capture/cuda/cuda_kernels.h"
-#include "capture/cuda/dequantization.h"
 #include "capture/cuda/vector_norms.h"
 #include "core/recording/vector_statistics.h"
 #include "device_arrays.h"
@@ -204,14 +203,20 @@ TEST_F(CudaDataKernels, DequantizeToTheBitsOfTheCheckpointReader)
             byte = static_cast<std::byte>(random());
         std::vector<float> expected(values);
         dequantize(type, blocks, expected);
+        std::uint32_t expectedFirst = 0xffffffffU; // that is not finite
+        for (std::size_t i = values; i-- > 0;)
+            expectedFirst = std::isfinite(expected[i]) ? expectedFirst : static_cast<std::uint32_t>(i);
         const auto expectBits = [&](auto element) {
             using Element = decltype(element);
             DeviceArrays memory(*kernels);
             Element* out = memory.make(std::vector<Element>(values, fromFloat<Element>(99.0F)));
-            dequantizeOnDevice(type,
-                DequantizationInput<Element>{
-                    reinterpret_cast<const std::uint8_t*>(memory.make(blocks)), static_cast<std::int64_t>(values), out},
-                nullptr);
+            std::uint32_t* first = memory.make(std::vector<std::uint32_t>{0xffffffffU});
+            kernels->dequantize(type,
+                DequantizationInput<Element>{reinterpret_cast<const std::uint8_t*>(memory.make(blocks)),
+                    static_cast<std::int64_t>(values), out, first});
+            std::vector<std::uint32_t> foundFirst;
+            memory.append(foundFirst, static_cast<const std::uint32_t*>(first), 1);
+            EXPECT_EQ(foundFirst.front(), expectedFirst);
             std::vector<Element> found;
             memory.append(found, static_cast<const Element*>(out), values);
             for (std::size_t i = 0; i < values; ++i) {

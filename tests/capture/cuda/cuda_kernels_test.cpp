@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <random>
-#include <utility>
 
 namespace kvloupe::cuda {
 namespace {
@@ -140,52 +139,6 @@ TEST(CudaKernels, ComputeWhatTheirProgramsDoOnTheCpu)
         expectSameAsOnTheCpu<float>(dim, 0);
         expectSameAsOnTheCpu<Bfloat16>(dim, 0);
         expectSameAsOnTheCpu<Bfloat16>(dim, 90);
-    }
-}
-
-/// Numbers of random blocks, and the first that is not finite.
-std::pair<std::vector<std::uint16_t>, std::uint32_t> dequantized(
-    AttentionKernels& kernels, DataType type, const std::vector<std::uint8_t>& blocks, std::int64_t values)
-{
-    DeviceArrays memory(kernels);
-    auto* out = memory.make(std::vector<Bfloat16>(at(values)));
-    std::uint32_t* first = memory.make(std::vector<std::uint32_t>{0xffffffffU});
-    kernels.dequantize(type, DequantizationInput<Bfloat16>{memory.make(blocks), values, out, first});
-    std::vector<std::uint16_t> numbers;
-    memory.append(numbers, reinterpret_cast<const std::uint16_t*>(out), at(values));
-    std::vector<std::uint32_t> found;
-    memory.append(found, static_cast<const std::uint32_t*>(first), 1);
-    return {numbers, found.front()};
-}
-
-TEST(CudaKernels, DequantiseToTheBitsOfTheirProgramsOnTheCpu)
-{
-    if (const std::string why = whyUnsupported(deviceFacts()); !why.empty())
-        GTEST_SKIP() << why;
-    const auto device = makeCudaKernels(nullptr);
-    HostKernels host;
-    std::mt19937_64 random(2);
-    for (int number = 0; number <= static_cast<int>(DataType::IQ4_XS); ++number) {
-        const auto type = static_cast<DataType>(number);
-        int length = 0;
-        int bytes = 0;
-        withDataType(type, [&](auto constant) {
-            length = GgufBlock<decltype(constant)::value>::length;
-            bytes = GgufBlock<decltype(constant)::value>::bytes;
-        });
-        SCOPED_TRACE(number);
-        const int count = length == 1 ? 3000 : 40;
-        std::vector<std::uint8_t> blocks(at(count) * at(bytes));
-        for (std::uint8_t& byte : blocks)
-            byte = static_cast<std::uint8_t>(random());
-        const auto found = dequantized(*device, type, blocks, std::int64_t{count} * length);
-        const auto expected = dequantized(host, type, blocks, std::int64_t{count} * length);
-        EXPECT_EQ(found.second, expected.second);
-        for (std::size_t i = 0; i < expected.first.size(); ++i) {
-            const bool bothNan
-                = std::isnan(widen(Bfloat16{found.first[i]})) && std::isnan(widen(Bfloat16{expected.first[i]}));
-            ASSERT_TRUE(bothNan || found.first[i] == expected.first[i]) << i;
-        }
     }
 }
 
