@@ -3,7 +3,9 @@
 #include "capture/cuda/device_needs.h"
 
 #include "capture/checkpoint/model_estimate.h"
+#include "capture/cuda/device_transformer.h"
 #include "capture/cuda/pool_factor.h"
+#include "core/recording/attention_recorder.h"
 #include "core/recording/recording.h"
 
 #include <algorithm>
@@ -13,8 +15,7 @@ namespace kvloupe::cuda {
 
 namespace {
 
-constexpr std::int64_t logitRows = 256; // whose logits exist at once
-constexpr std::int64_t cellRows = 256; // whose cells exist at once where whole rows go to the host
+constexpr std::int64_t cellRows = AttentionRecorder::blockRows; // exist at once where whole rows go to the host
 
 bool sendsRows(const DeviceRun& run)
 {

@@ -24,7 +24,6 @@ namespace kvloupe::cuda {
 
 namespace {
 
-constexpr std::int64_t logitRows = 256; // whose logits exist at once
 constexpr int likeliest = NextToken::candidates;
 
 } // namespace

@@ -24,6 +24,8 @@ namespace cuda {
 enum class ComputeType { Float32, Bfloat16, Float16 };
 std::string_view computeTypeName(ComputeType type); ///< "float32", "bf16", "fp16"
 
+inline constexpr std::int64_t logitRows = 256; ///< whose logits exist at once
+
 /// What becomes of the attention of a prompt and of the tokens after it.
 struct DeviceRecording {
     AttentionRecorder& recorder;

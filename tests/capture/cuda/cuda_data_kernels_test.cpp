@@ -5,6 +5,7 @@
 #include "core/recording/vector_statistics.h"
 #include "device_arrays.h"
 #include "host_kernels.h"
+#include "token_edit_case.h"
 
 #include <gtest/gtest.h>
 
@@ -116,16 +117,8 @@ TEST_F(CudaDataKernels, EditTokensAsOnTheCpu)
     const std::vector<float> keys = draw<float>(slots * dim);
     const std::vector<float> values = draw<float>(slots * dim);
     const std::vector<float> numbers = draw<float>(2 * dim);
-    std::vector<float> frequencies(dim / 2);
-    for (std::size_t i = 0; i < frequencies.size(); ++i)
-        frequencies[i] = std::pow(10000.0F, -static_cast<float>(i) / (dim / 2));
-    const std::vector<TokenEdit> edits{
-        {TokenEdit::Turn, 0, -2, 1U << 3 | 1U << 4, 1, 0},
-        {TokenEdit::Put, 20, 0, 0, 2, 0},
-        {TokenEdit::Move, 5, 20, 0, 4, 0},
-        {TokenEdit::Move, 6, 3, 0, 4, 0},
-        {TokenEdit::Turn, 0, 7, 1U << 6, 5, 0},
-    };
+    const std::vector<float> frequencies = ropeFrequencies(dim);
+    const std::vector<TokenEdit> edits = dependentEdits();
     const auto edited = [&](AttentionKernels& device) {
         DeviceArrays memory(device);
         const TokenEdits<float> list{memory.make(keys), memory.make(values), memory.make(keys),

@@ -3,6 +3,7 @@
 #include "capture/cuda/list_attention_block.h"
 #include "capture/cuda/token_edits_block.h"
 #include "host_kernels.h"
+#include "token_edit_case.h"
 
 #include <gtest/gtest.h>
 
@@ -202,17 +203,9 @@ TEST(TokenEdits, AreDoneInOrderAndTurnsStartFromTheKeysAsTheyCame)
     std::vector<float> cameAs = keys;
     std::vector<int> shifts(slots, 0);
     shifts[3] = -5;
-    std::vector<float> frequencies(dim / 2);
-    for (std::size_t i = 0; i < frequencies.size(); ++i)
-        frequencies[i] = std::pow(10000.0F, -static_cast<float>(i) / (dim / 2));
+    const std::vector<float> frequencies = ropeFrequencies(dim);
     const std::vector<float> numbers = draw(2 * dim);
-    const std::vector<TokenEdit> edits{
-        {TokenEdit::Turn, 0, -2, 1U << 3 | 1U << 4, 1, 0},
-        {TokenEdit::Put, 20, 0, 0, 2, 0},
-        {TokenEdit::Move, 5, 20, 0, 4, 0},
-        {TokenEdit::Move, 6, 3, 0, 4, 0},
-        {TokenEdit::Turn, 0, 7, 1U << 6, 5, 0},
-    };
+    const std::vector<TokenEdit> edits = dependentEdits();
     const TokenEdits<float> list{keys.data(), values.data(), cameAs.data(), shifts.data(), frequencies.data(),
         edits.data(), numbers.data(), static_cast<int>(edits.size())};
     HostKernels kernels;
